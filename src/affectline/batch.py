@@ -10,7 +10,7 @@ from torch import Tensor
 
 from affectline.types import Conversation, LabelSpace, Utterance, modality_of
 
-Features = Mapping[str, Shaped[np.ndarray, "time ..."]]
+Features = Mapping[str, Shaped[np.ndarray, "_time ..."]]
 """One utterance: stream name -> array. A pooled feature has length one, a missing one length zero."""
 
 
@@ -33,9 +33,7 @@ class Batch:
     speakers: Int[Tensor, "batch utterance"]
     targets: Float[Tensor, "batch utterance classes"]
     known: Bool[Tensor, "batch utterance classes"]
-    ratings: Float[
-        Tensor, "batch utterance classes"
-    ]
+    ratings: Float[Tensor, "batch utterance classes"]
 
     def pooled(self, stream: str) -> Float[Tensor, "batch utterance dim"]:
         """The stream averaged over time; zeros where it is missing."""

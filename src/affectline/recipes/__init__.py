@@ -1,0 +1,234 @@
+"""Which corpus, which features, which model, which numbers. The only modules that know all of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.metrics import average_precision_score
+from torch import nn
+
+from affectline import abstention
+from affectline.batch import Features
+from affectline.checkpoint import Checkpoint, lengths, save, subset
+from affectline.evaluation import fit_calibration, fit_thresholds
+from affectline.features import Extractor, extract
+from affectline.models import Inferred, infer
+from affectline.training import Augment, Objective, Shuffled, Train, fit
+from affectline.types import Conversation, LabelSpace, Modality
+
+Read = Callable[[Path, str], list[Conversation]]
+Progress = Callable[[str, float, Mapping[str, float]], None]
+"""Is told the stage, the share of it that is done, and loss terms and scores where there are any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """An experiment as data: `read(root / corpus, split)` gives the conversations.
+
+    `select`: the validation score by which an epoch is chosen, a key of SELECT. `data`: what the checkpoint
+    says of where its training data come from, and under which licence.
+    """
+
+    labels: LabelSpace
+    corpus: str
+    read: Read
+    extractors: tuple[Extractor, ...]
+    model: type[nn.Module]
+    config: Any
+    objective: Objective
+    train: Train
+    select: str
+    augment: Augment | None = None
+    data: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fusion:
+    """Several recipes of one model, each for one modality, trained apart and then joined.
+
+    `extractors`: those of the joined checkpoint; `tuples`: how many made-up utterances per label the weights
+    of the modalities are learned on (see `affectline.recipes.joining`).
+    """
+
+    parts: Mapping[Modality, Recipe]
+    config: Any
+    extractors: tuple[Extractor, ...]
+    tuples: int = 400
+
+
+@dataclass(frozen=True)
+class Data:
+    """A split, ready for a model."""
+
+    conversations: Sequence[Conversation]
+    features: Sequence[Sequence[Features]]
+
+
+def load(recipe: Recipe, root: Path, split: str, progress: Progress = lambda *_: None) -> Data:
+    """Read a split of the recipe's corpus and extract its features."""
+    return featured(recipe, recipe.read(root / recipe.corpus, split), split, progress)
+
+
+def featured(
+    recipe: Recipe, conversations: Sequence[Conversation], stage: str, progress: Progress = lambda *_: None
+) -> Data:
+    """Conversations with the features that the recipe's model needs."""
+
+    def told(stream: str, done: int, todo: int) -> None:
+        progress(f"{stage} {stream}", done / max(1, todo), {})
+
+    return Data(conversations, extract(conversations, recipe.extractors, progress=told))
+
+
+def train_recipe(
+    recipe: Recipe | Fusion,
+    root: Path,
+    out: Path,
+    *,
+    name: str = "",
+    seed: int = 0,
+    device: str = "auto",
+    resume: bool = False,
+    progress: Progress = lambda *_: None,
+) -> Checkpoint:
+    """Read, extract, fit, calibrate, choose thresholds on dev, and write the checkpoint to `out`."""
+    if isinstance(recipe, Fusion):
+        from affectline.recipes import joining  # which needs this module
+
+        return joining.train(
+            recipe, root, out, name=name, seed=seed, device=device, resume=resume, progress=progress
+        )
+    recipe = replace(recipe, train=replace(recipe.train, seed=seed))
+    train, dev = (load(recipe, root, split, progress) for split in ("train", "dev"))
+    model = run(recipe, train, dev, out, device=device, resume=resume, progress=progress)
+    checkpoint = finish(recipe, model, dev, name=name or out.name)
+    save(checkpoint, out)
+    return checkpoint
+
+
+def run(
+    recipe: Recipe,
+    train: Data,
+    dev: Data,
+    folder: Path,
+    *,
+    device: str = "auto",
+    resume: bool = False,
+    progress: Progress = lambda *_: None,
+) -> nn.Module:
+    """Train a recipe's model, choosing the epoch on `dev`; the log and the states are in `folder`."""
+    torch.manual_seed(recipe.train.seed)
+    model = recipe.model(recipe.config)
+    score = SELECT[recipe.select]
+    size, seed = recipe.train.batch, recipe.train.seed
+    epochs = Shuffled(train.conversations, train.features, recipe.labels, size, seed, recipe.augment)
+    folder.mkdir(parents=True, exist_ok=True)
+    number = 1
+
+    def told(share: float, losses: Mapping[str, float]) -> None:
+        progress(f"epoch {number}", 0.99 * share, losses)
+
+    for epoch in fit(
+        model,
+        recipe.objective,
+        epochs,
+        recipe.train,
+        validate=lambda m: score(infer(m, dev.conversations, dev.features, recipe.labels)),
+        folder=folder,
+        device=device,
+        resume=resume,
+        progress=told,
+    ):
+        progress(f"epoch {epoch.number + 1}", 1.0, {**epoch.losses, recipe.select: epoch.score})
+        number = epoch.number + 2
+    return model
+
+
+def finish(recipe: Recipe, model: nn.Module, dev: Data, *, name: str) -> Checkpoint:
+    """What dev decides after training: calibration, thresholds, and when to abstain."""
+    out = infer(model, dev.conversations, dev.features, recipe.labels)
+    for modality, logits in out.by_modality.items():
+        there = out.present[modality]
+        fitted = fit_calibration(logits[there], out.targets[there] > 0, out.known[there])
+        model.calibrate(modality, fitted.scale, fitted.bias)  # pyright: ignore[reportCallIssue]
+    out = infer(model, dev.conversations, dev.features, recipe.labels)
+    checkpoint = Checkpoint(
+        name=name,
+        model=model,
+        labels=recipe.labels,
+        extractors=recipe.extractors,
+        thresholds=thresholds(out),
+        about={"data": [recipe.data], "languages": ["en"], "versions": versions()},
+    )
+    return replace(checkpoint, abstention=fit_abstention(checkpoint, [dev]))
+
+
+def thresholds(out: Inferred) -> dict[str, tuple[float, ...]]:
+    """Thresholds of the best F1 for each set of modalities that occurs."""
+    there = np.stack([out.present[m] for m in out.present], axis=1)
+    found: dict[str, tuple[float, ...]] = {}
+    for pattern in np.unique(there, axis=0):
+        rows = (there == pattern).all(axis=1)
+        if pattern.any() and out.known[rows].any():
+            scores = 1 / (1 + np.exp(-out.logits[rows]))
+            best = fit_thresholds(scores, out.targets[rows] > 0, out.known[rows])
+            modalities = [m for m, t in zip(out.present, pattern, strict=True) if t]
+            found[subset(modalities)] = tuple(float(t) for t in best)
+    return found
+
+
+def fit_abstention(checkpoint: Checkpoint, dev: Sequence[Data]) -> abstention.Abstention:
+    """The rule that says from the evidence how likely the strongest emotion is to be wrong."""
+    rows, wrong = [], []
+    for data in dev:
+        predictions = checkpoint.decode(data.conversations, data.features)
+        truth = [u.emotions for c in data.conversations for u in c]
+        features = [f for row in data.features for f in row]
+        known = [i for i, t in enumerate(truth) if t is not None]
+        rows += [abstention.evidence(predictions[i], lengths(features[i])) for i in known]
+        wrong.append(
+            abstention.wrong([predictions[i] for i in known], [truth[i] or frozenset() for i in known])
+        )
+    return abstention.fit(np.stack(rows), np.concatenate(wrong))
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that the numbers hang on."""
+    return {package: version(package) for package in ("affectline", "torch", "transformers", "numpy")}
+
+
+def _mean_average_precision(dev: Inferred) -> float:
+    scores = [
+        average_precision_score(dev.targets[rows, label], dev.logits[rows, label])
+        for label, rows in enumerate(dev.known.T)
+        if dev.targets[rows, label].any()
+    ]
+    return float(np.mean(scores))
+
+
+def _leading(dev: Inferred) -> tuple[np.ndarray, np.ndarray]:
+    """True and predicted label of the utterances that one label leads, by ratings or by truth."""
+    best = dev.ratings.max(axis=1, keepdims=True)
+    led = ((dev.ratings == best).sum(axis=1) == 1) & dev.known.all(axis=1)
+    return dev.ratings[led].argmax(axis=1), dev.logits[led].argmax(axis=1)
+
+
+def _accuracy(dev: Inferred) -> float:
+    true, predicted = _leading(dev)
+    return float((true == predicted).mean())
+
+
+def _unweighted_average_recall(dev: Inferred) -> float:
+    true, predicted = _leading(dev)
+    return float(np.mean([(predicted[true == label] == label).mean() for label in np.unique(true)]))
+
+
+SELECT: Mapping[str, Callable[[Inferred], float]] = {
+    "map": _mean_average_precision,
+    "accuracy": _accuracy,
+    "uar": _unweighted_average_recall,
+}

@@ -1,0 +1,36 @@
+# Each target sets up what it needs in .venv by itself; a fresh machine needs Python >= 3.11 and make.
+PYTHON ?= python3
+VENV := .venv
+BENCHMARKS = $(filter-out benchmarks/_%.py,$(wildcard benchmarks/*.py))
+
+.PHONY: help demo test check bench
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo    analyse the demo conversation: a table, timeline.json and report.html"
+	@echo "make test    run the tests"
+	@echo "make check   lint, format and types: ruff and pyright"
+	@echo "make bench   run the benchmarks, which write docs/results/*.json"
+
+demo: $(VENV)/ready-offline
+	$(VENV)/bin/affectline analyze examples/demo.mp4 --transcript examples/demo.srt --out runs --formats json,html
+
+test: $(VENV)/ready-dev
+	$(VENV)/bin/python -m pytest
+
+check: $(VENV)/ready-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/pyright
+
+bench: $(VENV)/ready-dev
+	@set -e; for file in $(BENCHMARKS); do echo "$$file"; $(VENV)/bin/python "$$file"; done
+
+# ready-X says that the extra X is installed as pinned; a change of the pins installs it again.
+$(VENV)/ready-%: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[$*]"
+	@touch $@
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit("affectline needs Python 3.11 or newer, this is %d.%d; say make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)

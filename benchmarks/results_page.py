@@ -1,0 +1,315 @@
+"""Make docs/results.md from docs/results/*.json: the goal beside what was measured, or "not run".
+
+python -m benchmarks.results_page
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks._record import FOLDER, ROOT
+
+from affectline.timeline import atomic_write
+
+Fields = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a number in a file should be: `key` is its path, `target` the least (or the most) it may be.
+
+    `beside`: what others have on the same task, to read it by.
+    """
+
+    what: str
+    file: str
+    key: tuple[str, ...]
+    target: float
+    at_most: bool = False
+    beside: str = ""
+
+    def met(self, value: float) -> bool:
+        return value <= self.target if self.at_most else value >= self.target
+
+
+@dataclass(frozen=True)
+class Section:
+    title: str
+    about: str
+    files: tuple[str, ...]
+    goals: tuple[Goal, ...] = ()
+
+
+SECTIONS = (
+    Section(
+        "Words: GoEmotions, seven grouped labels",
+        "Test part, 5,427 comments, several labels may hold. Thresholds and calibration are fitted on dev.",
+        ("base_text",),
+        (
+            Goal(
+                "macro-F1",
+                "base_text",
+                ("test", "macro_f1", "mean"),
+                0.58,
+                beside="BERT-base, fine-tuned whole: 0.64 (Demszky et al. 2020)",
+            ),
+        ),
+    ),
+    Section(
+        "Faces: FER+",
+        "Accuracy counts the test faces whose one most-voted class, of all ten, is among our seven (3,350 of "
+        "3,574). The other figures are multi-label, over all test faces: a label needs three of ten votes.",
+        ("base_face",),
+        (
+            Goal(
+                "accuracy",
+                "base_face",
+                ("accuracy", "accuracy", "mean"),
+                0.84,
+                beside="VGG13: 0.85 over eight classes (Barsoum et al. 2016)",
+            ),
+        ),
+    ),
+    Section(
+        "Voice: RAVDESS speech, five folds of four actors",
+        "Unweighted average recall over seven labels (calm counts as neutral). Every actor is tested once, by "
+        "a model that never heard them.",
+        ("base_audio_folds",),
+        tuple(
+            Goal(
+                f"unweighted average recall, {nth} goal",
+                "base_audio_folds",
+                ("uar", "mean"),
+                target,
+                beside="SVM on eGeMAPS: 0.51; normalised per speaker: 0.615",
+            )
+            for nth, target in (("first", 0.62), ("second", 0.68))
+        ),
+    ),
+    Section(
+        "Voice: the shipped model on actors 17-20",
+        "Four actors decide little; the folds above judge the recipe. An SVM on eGeMAPS gets 0.44 here.",
+        ("base_audio",),
+    ),
+    Section(
+        "When `base` abstains",
+        "The rule was fitted on dev. Risk is the share of answers that are wrong.",
+        ("abstention",),
+    ),
+    Section(
+        "Every recording at hand",
+        "`affectline analyze` on the scenes and on all 216 CMU-MOSI clips with their words.",
+        ("analyze_corpus",),
+        (
+            Goal("recordings that failed", "analyze_corpus", ("failed",), 0, at_most=True),
+            Goal("share of MOSI clips with a face", "analyze_corpus", ("mosi", "clips_with_face"), 1.0),
+            Goal(
+                "share of their frames with a face",
+                "analyze_corpus",
+                ("mosi", "frames_with_face"),
+                0.98,
+            ),
+            Goal(
+                "share of them with all three modalities", "analyze_corpus", ("mosi", "all_modalities"), 1.0
+            ),
+        ),
+    ),
+    Section(
+        "Time and memory of `analyze`",
+        "As a share of real time, on two cores; words are given.",
+        ("speed",),
+        (
+            Goal("slowest ratio to real time", "speed", ("ratio",), 0.25, at_most=True),
+            Goal("MB more for 60 minutes than for 1", "speed", ("growth_mb",), 300, at_most=True),
+        ),
+    ),
+    Section(
+        "Face detection",
+        "Our MTCNN against facenet-pytorch's on the same frames.",
+        ("mtcnn",),
+        (
+            Goal("times facenet-pytorch's frames/s", "mtcnn", ("speedup",), 3.0),
+            Goal("share of boxes that agree (IoU >= 0.9)", "mtcnn", ("same_boxes",), 0.99),
+        ),
+    ),
+    Section(
+        "Whose mouth moves with the sound",
+        "Two one-speaker scenes side by side with one of their sounds.",
+        ("who_speaks",),
+        (Goal("share of utterances with the right face", "who_speaks", ("right",), 0.9),),
+    ),
+    Section(
+        "Words without times",
+        "How far the algorithm that lays them over the detected speech is off, in seconds.",
+        ("alignment",),
+    ),
+    Section(
+        "Who speaks when",
+        "Diarisation error on a meeting of two voices, and speaker purity on RAVDESS actors joined into "
+        "conversations.",
+        ("diarisation",),
+    ),
+)
+METRICS = (
+    *("accuracy", "weighted_f1", "macro_f1", "micro_f1", "uar", "map", "auroc", "brier_skill", "ece"),
+    *("f1_samples", "jaccard", "wf1_bin", "acc_label"),
+)
+
+
+def page(folder: Path = FOLDER) -> str:
+    """The whole of docs/results.md."""
+    files = {
+        path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))
+    }
+    known = {name for section in SECTIONS for name in section.files}
+    others = tuple(Section(name.replace("_", " "), "", (name,)) for name in files if name not in known)
+    lines = [
+        "# Results",
+        "",
+        "Made by `python -m benchmarks.results_page` from the files in docs/results; do not edit. Models, "
+        "calibration and thresholds are chosen on validation data; test data are looked at once. A value is "
+        "the mean over seeds, with the bootstrap 95 % interval over conversations (over speakers for "
+        "RAVDESS) in brackets.",
+        "",
+        *_overview(files),
+    ]
+    for section in (*SECTIONS, *others):
+        lines += ["", f"## {section.title}", "", *([section.about, ""] if section.about else [])]
+        for name in section.files:
+            lines += _file(name, files.get(name))
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _overview(files: Fields) -> list[str]:
+    rows = []
+    for goal in (goal for section in SECTIONS for goal in section.goals):
+        value = _at(files.get(goal.file, {}).get("results", {}), goal.key)
+        sign = "<=" if goal.at_most else ">="
+        verdict = "" if value is None else "met" if goal.met(value) else "**missed**"
+        title = next(s.title for s in SECTIONS if goal in s.goals)
+        rows.append(
+            [title, goal.what, f"{sign} {_text(goal.target)}", _measured(value), verdict, goal.beside]
+        )
+    return _table(["on", "what", "goal", "measured here", "", "beside it"], rows)
+
+
+def _at(fields: Any, key: Sequence[str]) -> float | None:
+    for name in key:
+        fields = fields.get(name) if isinstance(fields, Mapping) else None
+    return fields
+
+
+def _measured(value: float | None) -> str:
+    return "not run" if value is None else _text(value)
+
+
+def _file(name: str, fields: Fields | None) -> list[str]:
+    if fields is None:
+        return [f"Not run (docs/results/{name}.json is not there)."]
+    made = f"`{fields['command']}`, {fields['made']}, {fields['hardware']}"
+    return [*_results(fields["results"], ""), f"Made by {made}.", ""]
+
+
+def _results(results: Fields, title: str) -> list[str]:
+    """A report as its tables; else numbers as one table, and what is nested below, each under its name."""
+    head = [f"**{title}**", ""] if title else []
+    if "per_label" in results:
+        return [*head, *_report(results)]
+    plain = [[_words(k), _text(v)] for k, v in results.items() if not _nested(v)]
+    lines = [*head, *_table(["what", "measured"], plain), ""] if plain else head
+    for name, value in results.items():
+        if _rows(value):
+            columns = list(value[0])
+            table = _table(list(map(_words, columns)), [[_text(r.get(c)) for c in columns] for r in value])
+            lines += [f"**{_words(name)}**", "", *table, ""]
+        elif _nested(value):
+            lines += _results(value, f"{title}, {_words(name)}" if title else _words(name))
+    return lines
+
+
+def _rows(value: object) -> bool:
+    return isinstance(value, list) and len(value) > 0 and all(isinstance(row, Mapping) for row in value)
+
+
+def _nested(value: object) -> bool:
+    return (isinstance(value, Mapping) and not _estimate(value)) or _rows(value)
+
+
+def _report(report: Fields) -> list[str]:
+    stamp = [f"**{report['stamp']}: chosen on the test part.**", ""] if "stamp" in report else []
+    baselines = report["baselines"]
+    measured = [name for name in METRICS if name in report]
+    rows = [[n, _text(report[n]), *(_text(b.get(n)) for b in baselines.values())] for n in measured]
+    return [
+        *stamp,
+        f"{report['n']} utterances, seeds {', '.join(map(str, report['seeds']))}.",
+        "",
+        *_table(["metric", "ours", *(f"{_words(name)} (no input)" for name in baselines)], rows),
+        "",
+        *_table(list(_LABEL_COLUMNS), list(_label_rows(report))),
+        "",
+        *_selective(report["risk_coverage"]),
+        "",
+    ]
+
+
+_LABEL_COLUMNS = (
+    *("label", "support", "precision", "recall", "F1", "AP", "AUROC", "Brier skill", "threshold", "ECE"),
+    *("ECE if perfectly calibrated", "calibrated"),
+)
+
+
+def _label_rows(report: Fields) -> Iterator[list[str]]:
+    for name, values in report["per_label"].items():
+        fields = ("precision", "recall", "f1", "ap", "auroc", "brier_skill", "threshold")
+        measured = [_text(values.get(field)) for field in fields]
+        yield [name, str(report["support"][name]), *measured, *_calibration(report["calibration"][name])]
+    total = str(sum(report["support"].values()))
+    yield ["*mean*", total, *[""] * 7, *_calibration(report["calibration"]["mean"])]
+
+
+def _calibration(check: Fields | None) -> list[str]:
+    if check is None:
+        return ["", "", ""]
+    inside = "yes" if check["inside"] else "**no**"
+    return [f"{check['ece']:.4f}", f"{check['low']:.4f} to {check['high']:.4f}", inside]
+
+
+def _selective(curve: Fields) -> list[str]:
+    about = (
+        "Risk (share of rows with any label wrong) of the surest: area under the curve "
+        f"{_text(curve['aurc'])}, in random order {_text(curve['random'])}, at best {_text(curve['oracle'])}."
+    )
+    shares = [f"{float(share):.0%}" for share in curve["risk"]]
+    return [about, "", *_table(["share answered", *shares], [["risk", *map(_text, curve["risk"].values())]])]
+
+
+def _estimate(value: object) -> bool:
+    return isinstance(value, Mapping) and {"mean", "low", "high"} <= set(value)
+
+
+def _text(value: Any) -> str:
+    if _estimate(value):
+        spread = "" if value.get("sd") is None else f", sd {_text(value['sd'])} over seeds"
+        return f"{_text(value['mean'])} [{_text(value['low'])}, {_text(value['high'])}]{spread}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{round(value, 3) + 0.0:.3f}" if abs(value) < 10 else f"{value:,.1f}"  # 0.0: no "-0.000"
+    if isinstance(value, list):
+        return ", ".join(map(_text, value))
+    return "not defined" if value is None else str(value)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+
+
+if __name__ == "__main__":
+    atomic_write(ROOT / "docs" / "results.md", page())

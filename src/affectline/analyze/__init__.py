@@ -1,0 +1,250 @@
+"""From a recording to its timeline, end to end."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from affectline import __version__, checkpoint
+from affectline.analyze.recordings import is_transcript, sha256_of
+from affectline.checkpoint import Checkpoint, subset
+from affectline.media import FileClip
+from affectline.nn.mtcnn import MTCNN
+from affectline.segment import FasterWhisper, Pyannote, by_voice, transcribe
+from affectline.segment.faces import attach
+from affectline.timeline import Source, Timeline
+from affectline.types import Conversation, Modality, Prediction
+
+Progress = Callable[[str, float], None]
+"""Is told a stage (reading, speech, speakers, words, faces, emotions) and the share of it that is done."""
+
+DIARIZATIONS = ("voice", "pyannote")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a user may ask for in an analysis.
+
+    `speakers`: how many there are, where the transcript does not name them; None: found by their voices.
+    `language`: its ISO 639-1 code; None: detected. `modalities`: those that emotions are read from; who
+    speaks when is always found by ear. `asr`: the faster-whisper model that recognises words where no
+    transcript gives them; None: then there are no words. `diarization`: "voice", or "pyannote" (an extra).
+
+    Raises:
+        ValueError: an option has a value that it cannot have.
+    """
+
+    speakers: int | None = None
+    language: str | None = None
+    modalities: tuple[Modality, ...] = tuple(Modality)
+    asr: str | None = None
+    diarization: str = "voice"
+
+    def __post_init__(self) -> None:
+        if self.speakers is not None and self.speakers < 1:
+            raise ValueError(
+                f"speakers is {self.speakers}; a conversation has 1 or more; leave it out to have them found"
+            )
+        if not self.modalities or not set(self.modalities) <= set(Modality):
+            known = ", ".join(Modality)
+            raise ValueError(f"modalities are {list(map(str, self.modalities))}; give one or more of {known}")
+        if self.language is not None and not (self.language[:2].isalpha() and self.language.isascii()):
+            raise ValueError(f"language is {self.language!r}; give its ISO 639-1 code, such as en")
+        if self.diarization not in DIARIZATIONS:
+            raise ValueError(f"diarization is {self.diarization!r}; there are {', '.join(DIARIZATIONS)}")
+
+    def settings(self, transcript: Path | None) -> dict[str, Any]:
+        """What a timeline says of how it was made, and what must be equal for it to be made again."""
+        return {
+            "affectline": __version__,
+            "transcript": None if transcript is None else sha256_of(transcript),
+            "speakers": self.speakers,
+            "language": self.language,
+            "modalities": [str(m) for m in Modality if m in self.modalities],
+            "asr": self.asr,
+            "diarization": self.diarization,
+        }
+
+
+@dataclass(frozen=True)
+class Analyzer:
+    """A checkpoint and a face detector, ready for any number of recordings.
+
+    ```python
+    timeline = Analyzer.load("base").analyze("talk.mp4", transcript="talk.srt")
+    ```
+    """
+
+    checkpoint: Checkpoint
+    detector: MTCNN
+
+    @classmethod
+    def load(cls, name: str | Path = "base", device: str = "auto") -> "Analyzer":
+        """With an installed checkpoint, by name, or one in a folder. `device`: auto, cpu, cuda, cuda:1, mps.
+
+        Raises:
+            ValueError: there is no such checkpoint or device, or the checkpoint's files are damaged.
+        """
+        chosen = find_device(device)
+        return cls(checkpoint.load(name, chosen), MTCNN.load().to(chosen))
+
+    def analyze(
+        self,
+        recording: Path | str,
+        transcript: Path | str | None = None,
+        *,
+        speakers: int | None = None,
+        language: str | None = None,
+        modalities: Sequence[str] | None = None,
+        asr: str | None = None,
+        diarization: str = "voice",
+        progress: Progress = lambda _stage, _share: None,
+    ) -> Timeline:
+        """The timeline of a recording, or of a transcript alone (SRT, WebVTT, JSON, CSV) given as one.
+
+        Nothing is written; `Timeline.write`, `exports.export` and `report.write_html` do that. For the
+        options see `Options`.
+
+        Raises:
+            ValueError: the recording, its transcript or an option cannot be used; the message says why.
+            ImportError: an extra is missing; the message gives the command that installs it.
+            OSError: a file cannot be read.
+        """
+        options = Options(
+            speakers=speakers,
+            language=language,
+            modalities=tuple(Modality) if modalities is None else modalities_of(modalities),
+            asr=asr,
+            diarization=diarization,
+        )
+        return self.run(Path(recording), transcript and Path(transcript), options, progress)  # pyright: ignore
+
+    def run(
+        self,
+        recording: Path,
+        transcript: Path | None = None,
+        options: Options = Options(),
+        progress: Progress = lambda _stage, _share: None,
+    ) -> Timeline:
+        """As `analyze`, with the options as one value."""
+        progress("reading", 0.0)
+        clip = None if is_transcript(recording) else FileClip(recording)
+        words = _words_of(recording, transcript, options)
+        conversation = transcribe(
+            clip,
+            id=recording.stem,
+            transcript=words,
+            speakers=options.speakers,
+            language=options.language,
+            asr=_recogniser(options.asr) if options.asr and Modality.TEXT in options.modalities else None,
+            diarise=_diariser(options.diarization),
+            progress=progress,
+        )
+        if clip is not None and Modality.VIDEO in options.modalities and clip.has_video:
+            progress("faces", 0.0)
+            conversation = attach(
+                conversation, clip, self.detector, progress=lambda share: progress("faces", share)
+            )
+        unused = [m for m in Modality if m not in options.modalities]
+        conversation = conversation.without(*unused) if unused else conversation
+        progress("emotions", 0.0)
+        (predictions,) = self.checkpoint.predict(
+            [conversation], progress=lambda share: progress("emotions", share)
+        )
+        return self._timeline(recording, clip, conversation, predictions, options.settings(transcript))
+
+    def _timeline(
+        self,
+        recording: Path,
+        clip: FileClip | None,
+        conversation: Conversation,
+        predictions: Sequence[Prediction],
+        settings: Mapping[str, Any],
+    ) -> Timeline:
+        labels = self.checkpoint.labels.names
+        return Timeline.of(
+            conversation,
+            predictions,
+            source=Source(str(recording), sha256_of(recording), clip.duration if clip else None),
+            labels=labels,
+            checkpoint={"name": self.checkpoint.name, "sha256": self.checkpoint.sha256},
+            thresholds=self._thresholds(predictions),
+            warnings=_warnings(clip, settings["modalities"]),
+            settings=settings,
+        )
+
+    def _thresholds(self, predictions: Sequence[Prediction]) -> dict[str, float]:
+        """Those of the modalities that were there, where these are the same in every utterance."""
+        found = {self.checkpoint.thresholds.get(subset(p.by_modality)) for p in predictions}
+        values = found.pop() if len(found) == 1 else None
+        return dict(zip(self.checkpoint.labels.names, values, strict=True)) if values else {}
+
+
+def modalities_of(names: Sequence[str]) -> tuple[Modality, ...]:
+    """The modalities of these names, in the library's order.
+
+    Raises:
+        ValueError: there is no such modality.
+    """
+    unknown = [name for name in names if name not in set(Modality)]
+    if unknown:
+        raise ValueError(f"there is no modality {unknown[0]!r}; give one or more of {', '.join(Modality)}")
+    return tuple(m for m in Modality if m in names)
+
+
+def find_device(name: str) -> torch.device:
+    """The device of this name; "auto" is CUDA where it is there, else Apple's MPS, else the processor.
+
+    Raises:
+        ValueError: there is no such device here.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device(next(n for n in ("cuda", "mps", "cpu") if there[n]))
+    kind, _, number = name.partition(":")
+    usable = there.get(kind, False) and (number.isdigit() if number else name == kind)
+    if not usable or (kind == "cuda" and number and int(number) >= torch.cuda.device_count()):
+        here = ", ".join(["auto", *(n for n, yes in there.items() if yes)])
+        raise ValueError(f"there is no device {name!r} here; there are {here}")
+    return torch.device(name)
+
+
+def _words_of(recording: Path, transcript: Path | None, options: Options) -> Path | None:
+    """The transcript: the one that is given, or the recording where that is one itself."""
+    if not is_transcript(recording):
+        return transcript
+    if transcript is not None:
+        raise ValueError(
+            f"{recording} is a transcript itself and cannot have the transcript {transcript}; "
+            "give the sound or video file as the recording"
+        )
+    if Modality.TEXT not in options.modalities:
+        raise ValueError(
+            f"{recording} holds words alone and the modalities are {', '.join(options.modalities)}; add text"
+        )
+    return recording
+
+
+def _warnings(clip: FileClip | None, modalities: Sequence[str]) -> tuple[str, ...]:
+    if clip is None:
+        return ()
+    silent = clip.has_video and not clip.has_audio
+    unused = [m for m in Modality if m not in modalities]
+    return (
+        *clip.recording.warnings,
+        *(["no sound: words and faces alone are judged"] if silent else []),
+        *([f"not used, as asked: {', '.join(unused)}"] if unused else []),
+    )
+
+
+@cache
+def _recogniser(model: str) -> FasterWhisper:
+    return FasterWhisper(model)
+
+
+@cache
+def _diariser(name: str) -> Any:
+    return Pyannote() if name == "pyannote" else by_voice

@@ -1,0 +1,260 @@
+"""A trained model on disk: a folder with config.json, model.safetensors and a model card; never pickle."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib.resources import files
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from affectline.abstention import Abstention, evidence
+from affectline.batch import Features
+from affectline.features import Extractor, extract
+from affectline.features.audio_mel import Mel
+from affectline.features.opensmile import ComParE, EGeMAPS
+from affectline.features.text_minilm import MiniLM
+from affectline.features.text_tokens import Tokens
+from affectline.features.video_faces import Faces
+from affectline.models import MODELS, infer
+from affectline.timeline import atomic_write
+from affectline.types import Conversation, LabelSpace, Modality, Prediction, modality_of
+
+FORMAT = 1
+EXTRACTORS = {e.__name__: e for e in (Tokens, MiniLM, Mel, EGeMAPS, ComParE, Faces)}
+CHUNK = 16  # utterances in memory at once, with their sound and pictures
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model and all that is needed to use it on conversations.
+
+    `thresholds`: one per label, for each set of modalities that may be there (keys as `subset` makes them).
+    `about`: what config.json says beyond that: recipe, data, languages, licence, versions.
+    """
+
+    name: str
+    model: nn.Module
+    labels: LabelSpace
+    extractors: tuple[Extractor, ...]
+    thresholds: Mapping[str, tuple[float, ...]]
+    abstention: Abstention | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+
+    def to(self, device: torch.device | str) -> "Checkpoint":
+        return replace(self, model=self.model.to(device))
+
+    def predict(
+        self,
+        conversations: Sequence[Conversation],
+        *,
+        progress: Callable[[float], None] = lambda _share: None,
+    ) -> list[list[Prediction]]:
+        """Predictions for every utterance of every conversation.
+
+        A model without context sees a few utterances at a time, so that an hour of video never is in memory.
+        """
+        pieces = conversations if self.model.context else [p for c in conversations for p in _pieces(c)]
+        size = 1 if self.model.context else CHUNK
+        flat: list[Prediction] = []
+        for start in range(0, len(pieces), size):
+            chunk = pieces[start : start + size]
+            features = extract(chunk, self.extractors)
+            flat += self.decode(chunk, features)
+            progress((start + len(chunk)) / len(pieces))
+        rest = iter(flat)
+        return [list(islice(rest, len(c))) for c in conversations]
+
+    def decode(
+        self, conversations: Sequence[Conversation], features: Sequence[Sequence[Features]]
+    ) -> list[Prediction]:
+        """Predictions from features, conversation after conversation."""
+        out = infer(self.model, conversations, features, self.labels, size=CHUNK)
+        scores = _sigmoid(out.logits)
+        by_modality = {m: _sigmoid(logits) for m, logits in out.by_modality.items()}
+        utterances = [u for row in features for u in row]
+        predictions: list[Prediction] = []
+        for i, row in enumerate(scores):
+            there = [m for m in by_modality if out.present[m][i]]
+            emotions = self.labels.decode(row, self.thresholds.get(subset(there), 0.5))
+            alone = {m: self._named(by_modality[m][i]) for m in there}
+            predictions.append(Prediction(self._named(row), emotions, alone))
+        if self.abstention is None:
+            return predictions
+        rows = np.stack([evidence(p, lengths(u)) for p, u in zip(predictions, utterances, strict=True)])
+        return [
+            replace(p, abstained=bool(a)) for p, a in zip(predictions, self.abstention(rows), strict=True)
+        ]
+
+    def _named(self, scores: np.ndarray) -> dict[str, float]:
+        return {name: float(score) for name, score in zip(self.labels.names, scores, strict=True)}
+
+
+def subset(modalities: Iterable[Modality]) -> str:
+    """The name of a set of modalities: "audio+text". No modality at all has no thresholds: 0.5 holds."""
+    return "+".join(sorted(modalities))
+
+
+def lengths(features: Features) -> dict[Modality, int]:
+    """How many time steps each modality has: of its longest stream."""
+    found: dict[Modality, int] = {}
+    for stream, array in features.items():
+        modality = modality_of(stream)
+        found[modality] = max(found.get(modality, 0), len(array))
+    return found
+
+
+def save(checkpoint: Checkpoint, folder: Path, *, half: bool = False, card: str = "") -> None:
+    """Write a checkpoint; with `half`, matrices and kernels are stored as 16-bit floats."""
+    from safetensors.torch import save as to_bytes
+
+    model_name = next(name for name, (model, _) in MODELS.items() if type(checkpoint.model) is model)
+    tensors = {n: _stored(t, half) for n, t in trained(checkpoint.model).items()}
+    weights = to_bytes(tensors)
+    config = {
+        "format": FORMAT,
+        "name": checkpoint.name,
+        "model": model_name,
+        "config": asdict(checkpoint.model.config),  # pyright: ignore[reportArgumentType]
+        "labels": list(checkpoint.labels.names),
+        "multilabel": checkpoint.labels.multilabel,
+        "extractors": [{"name": type(e).__name__, **asdict(e)} for e in checkpoint.extractors],  # pyright: ignore[reportArgumentType]
+        "thresholds": {k: [round(t, 4) for t in row] for k, row in checkpoint.thresholds.items()},
+        "abstention": asdict(checkpoint.abstention) if checkpoint.abstention else None,
+        "about": dict(checkpoint.about),
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic_write(folder / "model.safetensors", weights)
+    atomic_write(folder / "config.json", json.dumps(config, indent=1) + "\n")
+    if card:
+        atomic_write(folder / "README.md", card)
+
+
+def installed() -> dict[str, Path]:
+    """The checkpoints that come with the package, by name."""
+    root = Path(str(files("affectline"))) / "checkpoints"
+    return {path.parent.name: path.parent for path in sorted(root.glob("*/config.json"))}
+
+
+def load(name: str | Path, device: torch.device | str = "cpu") -> Checkpoint:
+    """Load a checkpoint that is installed, by name, or one in a folder.
+
+    Raises:
+        ValueError: if there is none, or its files are incomplete, altered, or of a newer format.
+    """
+    folder = installed().get(str(name), Path(name))
+    config = _config(folder)
+    weights = _read(folder, "model.safetensors")
+    found = hashlib.sha256(weights).hexdigest()
+    if found != config["weights_sha256"]:
+        raise ValueError(
+            f"{folder / 'model.safetensors'} is not the file that config.json was written with "
+            f"(sha256 {found[:12]}..., expected {config['weights_sha256'][:12]}...); copy it again"
+        )
+    rule = config["abstention"]
+    return Checkpoint(
+        name=config["name"],
+        model=_model(config, weights, folder).to(device).eval(),
+        labels=LabelSpace(tuple(config["labels"]), config["multilabel"]),
+        extractors=tuple(_extractor(dict(settings)) for settings in config["extractors"]),
+        thresholds={k: tuple(row) for k, row in config["thresholds"].items()},
+        abstention=Abstention(**{**rule, "weights": tuple(rule["weights"])}) if rule else None,
+        about=config["about"],
+        sha256=found,
+    )
+
+
+def trained(model: nn.Module) -> dict[str, Tensor]:
+    """The state of a model without what it borrowed ready-made (prefixes in `borrowed`) and never changed."""
+    borrowed: tuple[str, ...] = getattr(model, "borrowed", ())
+    return {
+        name: value.detach()
+        for name, value in model.state_dict().items()
+        if not name.startswith(borrowed) or name.endswith((".up", ".down"))
+    }
+
+
+def load_trained(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Put back what `trained` gave.
+
+    Raises:
+        ValueError: if the names or the shapes are not those of the model.
+    """
+    own = trained(model)
+    if set(own) != set(state):
+        odd = sorted(set(own) ^ set(state))
+        raise ValueError(f"{len(odd)} weights are missing or unknown, such as {odd[0]!r}")
+    for name, value in state.items():
+        if own[name].shape != value.shape:
+            raise ValueError(
+                f"weight {name!r} has shape {tuple(value.shape)}, the model wants {tuple(own[name].shape)}"
+            )
+        own[name].copy_(value)
+
+
+def _stored(tensor: Tensor, half: bool) -> Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    return tensor.half() if half and tensor.is_floating_point() and tensor.ndim > 1 else tensor
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    if not (folder / "config.json").is_file():
+        raise ValueError(
+            f"no checkpoint {str(folder)!r}: neither a folder with config.json nor one of "
+            f"{sorted(installed())}"
+        )
+    try:
+        config = json.loads(_read(folder, "config.json"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"{folder / 'config.json'} is damaged ({error}); copy the checkpoint again"
+        ) from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT or config.get("model") not in MODELS:
+        raise ValueError(
+            f"{folder / 'config.json'} is not a checkpoint of format {FORMAT} with a model out of "
+            f"{sorted(MODELS)}; a newer affectline may read it"
+        )
+    return config
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise ValueError(f"the checkpoint {folder} lacks {name} ({error.strerror}); copy it again") from error
+
+
+def _model(config: Mapping[str, Any], weights: bytes, folder: Path) -> nn.Module:
+    from safetensors.torch import load as from_bytes
+
+    network, settings = MODELS[config["model"]]
+    model = network(settings(**config["config"]))
+    try:
+        load_trained(model, from_bytes(weights))
+    except ValueError as error:
+        raise ValueError(f"{folder / 'model.safetensors'} does not fit its config.json: {error}") from error
+    return model
+
+
+def _extractor(settings: dict[str, Any]) -> Extractor:
+    name = settings.pop("name")
+    if name not in EXTRACTORS:
+        raise ValueError(
+            f"the checkpoint needs the extractor {name!r}; this version has {sorted(EXTRACTORS)}"
+        )
+    return EXTRACTORS[name](**settings)
+
+
+def _pieces(conversation: Conversation) -> list[Conversation]:
+    return [replace(conversation, utterances=(u,)) for u in conversation]
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-logits))

@@ -1,0 +1,231 @@
+"""`affectline evaluate`."""
+
+import json as to_json
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any
+
+from rich.table import Table
+from tyro.conf import Positional, arg
+
+from affectline.cli import terminal
+from affectline.cli.options import Device, UsageError, find_checkpoint, find_root, usage
+
+if TYPE_CHECKING:
+    import torch
+
+    from affectline.checkpoint import Checkpoint
+    from affectline.evaluation import Run, Truth
+    from affectline.types import Conversation, LabelSpace
+
+
+def evaluate(
+    names: Annotated[
+        Positional[tuple[str, ...]], arg(metavar="CHECKPOINT... CORPUS", help_behavior_hint="")
+    ] = (),
+    /,
+    *,
+    root: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: $AFFECTLINE_DATA)")] = None,
+    split: Annotated[str, arg(metavar="NAME")] = "test",
+    without: Annotated[tuple[str, ...], arg(metavar="MODALITY|STREAM...", help_behavior_hint="")] = (),
+    against: Annotated[str | None, arg(metavar="CHECKPOINT", help_behavior_hint="")] = None,
+    out: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None,
+    device: Device = "auto",
+    json: Annotated[bool, arg(help_behavior_hint="")] = False,
+) -> int:
+    """Judge a checkpoint on a corpus; several are taken as one model trained with several seeds.
+
+    Each metric comes with its 95 % interval over conversations (over speakers, where a corpus has lone clips
+    of several people). Thresholds and calibration are the checkpoint's own, chosen on dev.
+
+    examples:
+      affectline evaluate base goemotions --root corpora
+      affectline evaluate runs/audio/seed0 runs/audio/seed1 ravdess --without video --json
+
+    Args:
+        names: Checkpoints (an installed name or a folder), then the corpus (goemotions, ravdess, ferplus).
+        root: The folder that holds the corpora.
+        split: The part that judges: train, dev or test.
+        without: What is taken away: a modality (text) or a stream (video.faces).
+        against: Also give the differences to this checkpoint, on the same samples.
+        out: Also write the JSON here.
+        device: What computes: auto takes cuda, mps or cpu.
+        json: Print the results as JSON.
+    """
+    if len(names) < 2:
+        raise UsageError(
+            "evaluate needs a checkpoint and a corpus, such as: affectline evaluate base goemotions"
+        )
+    *checkpoints, corpus = names
+    from affectline.analyze import find_device
+
+    with usage():
+        module, folder, on = _corpus(corpus), find_root(root) / corpus, find_device(device)
+        for name in (*checkpoints, *([against] if against else [])):
+            find_checkpoint(name)
+        conversations = [_without(c, without) for c in module.read(folder, split)]
+    with terminal.Stages() as stages:
+        stages.begin(f"{corpus} {split}")
+        results = _results(module, folder, conversations, checkpoints, against, on, stages)
+    results |= {"corpus": corpus, "split": split, "without": list(without), "checkpoints": checkpoints}
+    text = to_json.dumps(results, indent=1, allow_nan=False)
+    if out is not None:
+        from affectline.timeline import atomic_write
+
+        atomic_write(out, text + "\n")
+    if json:
+        print(text)
+    else:
+        _print(results)
+    return 0
+
+
+def _results(
+    module: ModuleType,
+    folder: Path,
+    conversations: "Sequence[Conversation]",
+    checkpoints: Sequence[str],
+    against: str | None,
+    device: "torch.device",
+    stages: terminal.Stages,
+) -> dict[str, Any]:
+    """What DESIGN.md 4 calls results, and the differences to another checkpoint."""
+    from affectline.checkpoint import load
+    from affectline.evaluation import difference
+    from affectline.evaluation import evaluate as judged
+
+    loaded = [load(name, device) for name in checkpoints]
+    judge = Judge(module, conversations, loaded[0].labels)
+    truth = judge.truth(conversations)
+    runs = [judge.run(c, name, stages) for c, name in zip(loaded, checkpoints, strict=True)]
+    stages("resampling")
+    report = judged(
+        truth,
+        runs,
+        base_rate=judge.truth(module.read(folder, "train")).base_rate,
+        seeds=range(len(runs)),
+        command=shlex.join(["affectline", *sys.argv[1:]]),
+    )
+    results = report.to_json()
+    if against is not None:
+        differences = difference(truth, runs, [judge.run(load(against, device), against, stages)])
+        shown = {name: estimate.to_json() for name, estimate in differences.items()}
+        results["against"] = {"checkpoint": against, "difference": shown}
+    return results
+
+
+def _corpus(name: str) -> ModuleType:
+    """The module of a corpus."""
+    import pkgutil
+
+    from affectline import corpora
+
+    known = sorted(m.name for m in pkgutil.iter_modules(corpora.__path__))
+    if name not in known:
+        raise ValueError(f"there is no corpus {name!r}; there are {', '.join(known)}")
+    return import_module(f"affectline.corpora.{name}")
+
+
+def _without(conversation: "Conversation", what: Sequence[str]) -> "Conversation":
+    from affectline.types import Modality
+
+    for name in what:
+        if name.partition(".")[0] not in set(Modality):
+            raise ValueError(
+                f"--without {name}: there is no such modality or stream; give {', '.join(Modality)} or a stream"
+                " of one, such as video.faces"
+            )
+    return conversation.without(*what)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A part of a corpus that checkpoints with these labels are judged on."""
+
+    module: ModuleType
+    conversations: "Sequence[Conversation]"
+    labels: "LabelSpace"
+
+    def truth(self, conversations: "Sequence[Conversation]") -> "Truth":
+        """Of the labels that the checkpoint has; what else a corpus names does not count."""
+        from affectline.evaluation import Truth
+
+        names = set(self.labels.names)
+        known = [
+            replace(c, utterances=tuple(replace(u, emotions=u.emotions and u.emotions & names) for u in c))
+            for c in conversations
+        ]
+        return Truth.of(known, self.labels, by_speaker=_by_speaker(conversations))
+
+    def run(self, checkpoint: "Checkpoint", name: str, stages: terminal.Stages) -> "Run":
+        """The scores of a checkpoint, and the thresholds that hold for what each utterance has."""
+        import numpy as np
+
+        from affectline.checkpoint import subset
+        from affectline.evaluation import Run
+        from affectline.features.video_faces import Faces
+
+        if checkpoint.labels != self.labels:
+            raise ValueError(f"{name} has the labels {checkpoint.labels}, the first checkpoint {self.labels}")
+        if getattr(self.module, "PICTURES_ARE_FACES", False):
+            extractors = tuple(
+                replace(e, whole=True) if isinstance(e, Faces) else e for e in checkpoint.extractors
+            )
+            checkpoint = replace(checkpoint, extractors=extractors)
+        rows = checkpoint.predict(self.conversations, progress=lambda share: stages(name, share))
+        predictions = [prediction for row in rows for prediction in row]
+        half = (0.5,) * len(self.labels.names)
+        scores = [[p.scores[label] for label in self.labels.names] for p in predictions]
+        thresholds = [checkpoint.thresholds.get(subset(p.by_modality), half) for p in predictions]
+        return Run(np.array(scores), np.array(thresholds))
+
+
+def _by_speaker(conversations: "Sequence[Conversation]") -> bool:
+    """Whether these are lone clips of several people: then people, not clips, are what is drawn."""
+    people = {u.speaker for c in conversations for u in c}
+    return all(len(c) == 1 for c in conversations) and 1 < len(people) < len(conversations)
+
+
+METRICS = ("accuracy", "weighted_f1", "macro_f1", "micro_f1", "uar", "map", "auroc", "brier_skill", "ece")
+
+
+def _print(results: dict[str, Any]) -> None:
+    against = results.get("against")
+    table = Table(title=f"{' '.join(results['checkpoints'])} on {results['corpus']} {results['split']}")
+    for name in (
+        "metric",
+        "value",
+        "95 % interval",
+        *([f"minus {against['checkpoint']}"] if against else []),
+    ):
+        table.add_column(name, justify="left" if name == "metric" else "right")
+    for name in METRICS:
+        more = [_shown(against["difference"][name], ranged=True)] if against else []
+        table.add_row(name, _shown(results[name]), _range(results[name]), *more)
+    terminal.show(table)
+    labels = Table(title=f"by label, {results['n']} utterances")
+    columns = ("f1", "precision", "recall", "ap", "auroc", "brier_skill")
+    for name in ("label", "holds in", *columns):
+        labels.add_column(name, justify="left" if name == "label" else "right")
+    for label, values in results["per_label"].items():
+        numbers = [_number(values[column]) for column in columns]
+        labels.add_row(label, str(results["support"][label]), *numbers)
+    terminal.show(labels)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _range(estimate: dict[str, float | None]) -> str:
+    return f"{_number(estimate['low'])} to {_number(estimate['high'])}"
+
+
+def _shown(estimate: dict[str, float | None], *, ranged: bool = False) -> str:
+    spread = f" \N{PLUS-MINUS SIGN} {_number(estimate['sd'])}" if estimate["sd"] is not None else ""
+    return f"{_number(estimate['mean'])}{spread}" + (f" ({_range(estimate)})" if ranged else "")

@@ -1,0 +1,54 @@
+"""What several commands take, and how wrong use is told apart from work that failed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+Device = Annotated[str, arg(metavar="auto|cpu|cuda|mps")]
+
+
+class UsageError(Exception):
+    """The command was used wrongly: exit code 2. The message says how it is used rightly."""
+
+
+@contextmanager
+def usage() -> Iterator[None]:
+    """What is refused inside is wrong use."""
+    try:
+        yield
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def find_checkpoint(name: str) -> None:
+    """Refuse a checkpoint that is nowhere; one that is damaged is found out when it is loaded.
+
+    Raises:
+        ValueError: neither an installed checkpoint nor a folder has this name.
+    """
+    from affectline.checkpoint import installed
+
+    if name not in installed() and not Path(name).is_dir():
+        here = ", ".join(installed()) or "none"
+        raise ValueError(f"there is no checkpoint {name!r}: installed is {here}; else give the folder of one")
+
+
+def find_root(root: Path | None) -> Path:
+    """The folder that holds the corpora: the one that is given, else $AFFECTLINE_DATA.
+
+    Raises:
+        ValueError: neither is there.
+    """
+    import os
+
+    named = root or (Path(os.environ["AFFECTLINE_DATA"]) if os.environ.get("AFFECTLINE_DATA") else None)
+    if named is None:
+        raise ValueError(
+            "where are the corpora? Give --root DIR or set AFFECTLINE_DATA to the folder that holds them"
+        )
+    if not named.is_dir():
+        raise ValueError(f"the folder of the corpora {str(named)!r} does not exist; give --root DIR")
+    return named

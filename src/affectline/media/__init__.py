@@ -1,0 +1,10 @@
+"""Recordings, and clips of files and of arrays. The only package that decodes.
+
+The clock of a recording starts at its first sound or picture. Where its timestamps leave a gap its sound is
+silent, and a picture is shown until the next one comes.
+"""
+
+from affectline.media.clips import FileClip, MemoryClip
+from affectline.media.recording import MediaError, Recording, probe
+
+__all__ = ["FileClip", "MediaError", "MemoryClip", "Recording", "probe"]

@@ -1,0 +1,67 @@
+"""Pictures at given times, upright, as RGB."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorPrimaries, ColorTrc
+from jaxtyping import UInt8
+
+from affectline.media.recording import SAME, Recording, Turn, frames
+from affectline.types import Modality
+
+Picture = UInt8[np.ndarray, "height width 3"]
+
+_JUMP = 1.0  # seconds of pictures that cost more to decode than entering the file anew
+_HDR = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
+
+
+def size(recording: Recording, max_height: int | None) -> tuple[int, int]:
+    """Height and width of the upright pictures, made smaller where they are higher than `max_height`."""
+    if max_height is None or recording.height <= max_height:
+        return recording.height, recording.width
+    return max_height, max(1, round(recording.width * max_height / recording.height))
+
+
+def shown(recording: Recording, times: Iterable[float], max_height: int | None) -> Iterator[Picture]:
+    """The picture that is on the screen at each of these rising times: the last that began by then.
+
+    Before the first picture it is the first, after the end of the last it is the last.
+    """
+    stream: Iterator[tuple[float, VideoFrame]] = iter(())
+    now = coming = made = None
+    picture = np.zeros((0, 0, 3), dtype=np.uint8)
+    for time in times:
+        if now is None or (coming is not None and _keyframe(recording, time) > coming[0] + _JUMP):
+            stream = frames(recording, Modality.VIDEO, time)  # pyright: ignore[reportAssignmentType]
+            now, coming = next(stream), next(stream, None)
+        while coming is not None and coming[0] <= time + SAME:
+            now, coming = coming, next(stream, None)
+        if made is not now:  # a picture that nobody asks for is never converted
+            picture, made = rgb(now[1], size(recording, max_height), recording.entry.turn), now
+        yield picture.copy()
+
+
+def _keyframe(recording: Recording, time: float) -> float:
+    """When the last picture at or before a time begins that needs no other."""
+    keyframes = recording.entry.keyframes
+    at = bisect_right(keyframes, time + SAME)
+    return keyframes[at - 1] if at else 0.0
+
+
+def rgb(frame: VideoFrame, shape: tuple[int, int], turn: Turn) -> Picture:
+    """A frame as an upright picture of `shape`: the stream may change its size half-way."""
+    height, width = shape[::-1] if turn.transposed else shape
+    hdr = frame.color_trc in _HDR
+    converted = frame.reformat(
+        width=width,
+        height=height,
+        format="rgb24",
+        dst_color_trc=ColorTrc.BT709 if hdr else None,
+        dst_color_primaries=ColorPrimaries.BT709 if hdr else None,
+        threads=1,  # more cost more than they gain: the next picture is being decoded meanwhile
+    )
+    picture = converted.to_ndarray()
+    picture = picture.swapaxes(0, 1) if turn.transposed else picture
+    return np.ascontiguousarray(picture[:: -1 if turn.upside_down else 1, :: -1 if turn.mirrored else 1])

@@ -1,0 +1,190 @@
+"""Late fusion: one classifier for each modality, and a weighted mean of the logits of those that are there.
+
+The honest baseline: no modality sees another one, no utterance sees its neighbours. With one modality alone
+the fusion is that modality, so its scores are those that were measured on its own corpus.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from affectline.batch import Batch, Stream
+from affectline.losses import binary_cross_entropy, rating_cross_entropy
+from affectline.nn.lora import adapt
+from affectline.nn.minilm import load_minilm
+from affectline.nn.small_cnn import AudioNet, FaceNet, standardise
+from affectline.types import Modality
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Logits = Float[Tensor, "batch utterance classes"]
+Mask = Bool[Tensor, "batch utterance"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The sizes of the network; a branch of size 0 is not built. `text`: the rank of MiniLM's adapters."""
+
+    classes: int
+    text: int = 0
+    audio: int = 0
+    face: int = 0
+    dropout: float = 0.3
+
+
+@dataclass(frozen=True)
+class Output:
+    """Calibrated logits: fused, and of each modality alone (those of an absent one mean nothing)."""
+
+    logits: Logits
+    by_modality: Mapping[Modality, Logits]
+    present: Mapping[Modality, Mask]
+
+
+class Calibrated(nn.Module):
+    """A classifier and, per label, the scale and bias that calibrate its logits (on dev; Platt 1999)."""
+
+    def __init__(self, network: nn.Module, classes: int) -> None:
+        super().__init__()
+        self.network = network
+        self.scale = nn.Buffer(torch.ones(classes))
+        self.bias = nn.Buffer(torch.zeros(classes))
+
+    def forward(self, stream: Stream) -> Logits:
+        return self.network(stream) * self.scale + self.bias
+
+
+class LateFusion(nn.Module):
+    """Classify each modality, calibrate, and average what is present with learned weights per label."""
+
+    context = False  # an utterance's answer does not depend on its neighbours
+    borrowed = ("branches.text.network.encoder.",)  # MiniLM's own weights: not saved, its adapters are
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        build: dict[Modality, tuple[int, Callable[[int, int, float], nn.Module]]] = {
+            Modality.TEXT: (config.text, TextBranch),
+            Modality.AUDIO: (config.audio, AudioBranch),
+            Modality.VIDEO: (config.face, FaceBranch),
+        }
+        self.branches = nn.ModuleDict(
+            {
+                m: Calibrated(branch(size, config.classes, config.dropout), config.classes)
+                for m, (size, branch) in build.items()
+                if size
+            }
+        )
+        self.weights = nn.ParameterDict({m: nn.Parameter(torch.zeros(config.classes)) for m in self.branches})
+        self.prior = nn.Buffer(torch.zeros(config.classes))  # logits where nothing is there at all
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        return tuple(STREAMS[Modality(m)] for m in self.branches)
+
+    @torch.no_grad()
+    def calibrate(self, modality: Modality, scale: Sequence[float], bias: Sequence[float]) -> None:
+        """Calibrate the branch of a modality: its logits, as they are now, times scale plus bias."""
+        branch = self.branches[modality]
+        assert isinstance(branch, Calibrated)
+        branch.bias.mul_(torch.tensor(scale)).add_(torch.tensor(bias))
+        branch.scale.mul_(torch.tensor(scale))
+
+    def forward(self, batch: Batch) -> Output:
+        by_modality = {
+            Modality(m): branch(batch.streams[STREAMS[Modality(m)]]) for m, branch in self.branches.items()
+        }
+        present = {m: batch.present(STREAMS[m]) for m in by_modality}
+        return Output(self.fuse(by_modality, present), by_modality, present)
+
+    def fuse(self, by_modality: Mapping[Modality, Logits], present: Mapping[Modality, Mask]) -> Logits:
+        """The mean of the logits, weighted by softmax over the modalities that are there."""
+        logits = torch.stack([by_modality[m] for m in by_modality])
+        there = torch.stack([present[m] for m in by_modality]).unsqueeze(-1)
+        weights = torch.stack([self.weights[m].exp().expand_as(by_modality[m]) for m in by_modality]) * there
+        total = weights.sum(dim=0)
+        mean = (weights * logits.masked_fill(~there, 0.0)).sum(dim=0) / total.clamp(min=1e-12)
+        return torch.where(total > 0, mean, self.prior)
+
+
+STREAMS = {Modality.TEXT: "text.tokens", Modality.AUDIO: "audio.mel", Modality.VIDEO: "video.faces"}
+
+
+class TextBranch(nn.Module):
+    """MiniLM with low-rank adapters, its tokens averaged, and one hidden layer."""
+
+    def __init__(self, rank: int, classes: int, dropout: float) -> None:
+        super().__init__()
+        self.encoder = load_minilm()
+        adapt(self.encoder, rank)
+        dim = self.encoder.config.hidden_size
+        self.head = nn.Sequential(
+            nn.Dropout(dropout), nn.Linear(dim, dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(dim, classes)
+        )
+
+    def forward(self, stream: Stream) -> Logits:
+        there, ids, mask = _flat(stream)
+        hidden = self.encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        weights = mask.unsqueeze(-1)
+        return _unflat(self.head((hidden * weights).sum(dim=1) / weights.sum(dim=1)), there)
+
+
+class AudioBranch(nn.Module):
+    """A small convolutional network on the log-mel spectrogram."""
+
+    def __init__(self, width: int, classes: int, dropout: float) -> None:
+        super().__init__()
+        self.net = AudioNet(classes, width=width, dropout=dropout)
+
+    def forward(self, stream: Stream) -> Logits:
+        there, mel, mask = _flat(stream)
+        return _unflat(self.net(mel, mask), there)
+
+
+class FaceBranch(nn.Module):
+    """A small convolutional network on each face, its logits averaged over the pictures."""
+
+    def __init__(self, width: int, classes: int, dropout: float) -> None:
+        super().__init__()
+        self.net = FaceNet(classes, width=width, dropout=dropout)
+
+    def forward(self, stream: Stream) -> Logits:
+        there, faces, mask = _flat(stream)
+        per_face = self.net(standardise(faces[mask], self.net.size))
+        summed = per_face.new_zeros(len(faces), per_face.shape[-1])
+        summed = summed.index_add(0, mask.nonzero()[:, 0], per_face)
+        return _unflat(summed / mask.sum(dim=1, keepdim=True), there)
+
+
+def _flat(stream: Stream) -> tuple[Mask, Tensor, Bool[Tensor, "n time"]]:
+    """The utterances that have the stream, without the empty ones and without time that nobody fills."""
+    there = stream.mask.any(dim=2)
+    mask = stream.mask[there]
+    longest = int(mask.any(dim=0).nonzero().max()) + 1 if len(mask) else 0
+    return there, stream.values[there][:, :longest], mask[:, :longest]
+
+
+def _unflat(logits: Float[Tensor, "n classes"], there: Mask) -> Logits:
+    out = logits.new_zeros(*there.shape, logits.shape[-1])
+    out[there] = logits
+    return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """Binary cross-entropy per label and, weighted by `ratings`, agreement with the annotators' shares."""
+
+    ratings: float = 0.0
+
+    def __call__(self, model: nn.Module, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+        real = batch.mask
+        logits, known = model(batch).logits[real], batch.known[real]
+        terms = {"bce": binary_cross_entropy(logits, batch.targets[real], known)}
+        if self.ratings:
+            terms["ratings"] = self.ratings * rating_cross_entropy(logits, batch.ratings[real], known)
+        return terms

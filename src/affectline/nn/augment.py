@@ -1,0 +1,137 @@
+"""Random changes to a batch of faces or spectrograms that leave the emotion as it is: for training alone."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Generator, Tensor
+from torch.nn.functional import affine_grid, grid_sample, interpolate
+from torch.nn.utils.rnn import pad_sequence
+
+from affectline.batch import Batch, Stream
+from affectline.nn.small_cnn import sounding
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Mirror, turn, zoom, shift, change the contrast of, and cover part of each picture of `stream`."""
+
+    stream: str = "video.faces"
+    degrees: float = 15.0
+    zoom: float = 0.15
+    shift: float = 0.08  # of the picture's width
+    cover: float = 0.3  # side of the square that is covered, at most, as a share of the width
+
+    def __call__(self, batch: Batch, generator: Generator) -> Batch:
+        stream = batch.streams[self.stream]
+        values = stream.values.clone()
+        values[stream.mask] = self.change(stream.values[stream.mask], generator)
+        return replace(batch, streams={**batch.streams, self.stream: Stream(values, stream.mask)})
+
+    def change(self, faces: UInt8[Tensor, "n h w 3"], generator: Generator) -> UInt8[Tensor, "n h w 3"]:
+        n, h, w, _ = faces.shape
+        x = faces[..., :1].permute(0, 3, 1, 2).to(torch.float32)  # the networks see grey
+        x = grid_sample(x, self._grid(n, h, w, generator), padding_mode="border", align_corners=False)
+        contrast = _uniform((n, 1, 1, 1), 0.6, 1.5, generator)
+        x = (x / 255).clamp(min=1e-4) ** contrast * 255
+        x = torch.where(self._covered(n, h, w, generator), x.mean(dim=(2, 3), keepdim=True), x)
+        return x.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).expand(n, h, w, 3)
+
+    def _grid(self, n: int, h: int, w: int, generator: Generator) -> Float[Tensor, "n h w 2"]:
+        angle = torch.deg2rad(_uniform((n,), -self.degrees, self.degrees, generator))
+        scale = _uniform((n,), 1 - self.zoom, 1 + self.zoom, generator)
+        mirror = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0)
+        shift = 2 * _uniform((n, 2), -self.shift, self.shift, generator)
+        cos, sin = scale * angle.cos(), scale * angle.sin()
+        rows = torch.stack([mirror * cos, -sin, shift[:, 0], mirror * sin, cos, shift[:, 1]], dim=1)
+        return affine_grid(rows.view(n, 2, 3), [n, 1, h, w], align_corners=False)
+
+    def _covered(self, n: int, h: int, w: int, generator: Generator) -> Tensor:
+        side = _uniform((n, 1, 1, 1), 0.0, self.cover, generator)
+        top, left = (torch.rand((n, 1, 1, 1), generator=generator) for _ in range(2))
+        y = torch.linspace(0, 1, h).view(1, 1, h, 1)
+        x = torch.linspace(0, 1, w).view(1, 1, 1, w)
+        return ((y - top).abs() < side / 2) & ((x - left).abs() < side / 2)
+
+
+@dataclass(frozen=True)
+class Spectrograms:
+    """Change spectrograms of `stream`: a random part, its speed, pitch, tilt and noise, masks, and a mixture.
+
+    Masks are those of SpecAugment (Park et al. 2019), the mixture of two samples and of their targets that
+    of mixup (Zhang et al. 2018).
+    """
+
+    stream: str = "audio.mel"
+    longest: int = 260  # steps of the part
+    speed: float = 0.15
+    pitch: int = 3  # bands
+    tilt: float = 1.0  # nats, from the lowest band to the highest
+    noise: float = 0.5  # nats, at most
+    bands: int = 8  # masked at once, at most
+    steps: int = 25
+    masks: int = 2
+    mix: float = 0.3  # of Beta(mix, mix); 0 = no mixture
+
+    def __call__(self, batch: Batch, generator: Generator) -> Batch:
+        stream = batch.streams[self.stream]
+        rows = stream.values.flatten(0, 1)
+        masks = sounding(rows, stream.mask.flatten(0, 1))
+        parts = [self.change(mel[mask.nonzero().min() : mask.nonzero().max() + 1], generator)
+                 for mel, mask in zip(rows, masks, strict=True)]  # fmt: skip
+        values = pad_sequence(parts, batch_first=True)
+        mask = torch.arange(values.shape[1]) < torch.tensor([[len(p)] for p in parts])
+        shape = stream.mask.shape[:2]
+        changed = Stream(values.unflatten(0, shape), mask.unflatten(0, shape))
+        return self._mixed(replace(batch, streams={**batch.streams, self.stream: changed}), generator)
+
+    def change(self, mel: Float[Tensor, "time bands"], generator: Generator) -> Float[Tensor, "time2 bands"]:
+        factor = 1 + self.speed * _uniform((1,), -1, 1, generator).item()
+        mel = interpolate(mel.T.unsqueeze(0), size=max(8, round(len(mel) * factor)), mode="linear")[0].T
+        start = _integer(0, max(0, len(mel) - self.longest), generator)
+        mel = mel[start : start + self.longest]
+        mel = mel.roll(_integer(-self.pitch, self.pitch, generator), dims=1)
+        mel = mel + self.tilt * _uniform((1,), -1, 1, generator) * torch.linspace(-0.5, 0.5, mel.shape[1])
+        loud = self.noise * torch.rand(1, generator=generator)
+        mel = mel + loud * torch.randn(mel.shape, generator=generator)
+        return self._masked(mel, generator)
+
+    def _masked(self, mel: Float[Tensor, "time bands"], generator: Generator) -> Tensor:
+        mean = mel.mean(dim=0)
+        for _ in range(self.masks):
+            start, width = _integer(0, mel.shape[1] - 1, generator), _integer(0, self.bands, generator)
+            mel[:, start : start + width] = mean[start : start + width]
+            start = _integer(0, len(mel) - 1, generator)
+            mel[start : start + _integer(0, min(self.steps, len(mel) // 6), generator)] = mean
+        return mel
+
+    def _mixed(self, batch: Batch, generator: Generator) -> Batch:
+        if not self.mix:
+            return batch
+        stream = batch.streams[self.stream]
+        seed = int(torch.randint(2**31, (), generator=generator))
+        share = float(np.random.default_rng(seed).beta(self.mix, self.mix))
+        other = torch.randperm(len(batch.mask), generator=generator)
+        values = torch.logaddexp(  # powers add
+            stream.values + math.log(max(share, 1e-6)), stream.values[other] + math.log(max(1 - share, 1e-6))
+        )
+        mask = stream.mask | stream.mask[other]
+        values = torch.where(stream.mask.unsqueeze(-1), values, stream.values[other])
+        values = torch.where(stream.mask[other].unsqueeze(-1), values, stream.values)
+        return replace(
+            batch,
+            streams={**batch.streams, self.stream: Stream(values, mask)},
+            targets=share * batch.targets + (1 - share) * batch.targets[other],
+            ratings=share * batch.ratings + (1 - share) * batch.ratings[other],
+            known=batch.known & batch.known[other],
+        )
+
+
+def _uniform(shape: tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:
+    return low + (high - low) * torch.rand(shape, generator=generator)
+
+
+def _integer(low: int, high: int, generator: Generator) -> int:
+    return int(torch.randint(low, high + 1, (), generator=generator))

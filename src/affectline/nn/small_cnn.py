@@ -1,0 +1,142 @@
+"""Small convolutional networks that are trained from scratch: one for a face, one for a spectrogram."""
+
+import math
+
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+
+class Residual(nn.Module):
+    """Two 3 x 3 convolutions with squeeze-and-excitation (He et al. 2016; Hu et al. 2018)."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int | tuple[int, int] = 1) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels_in, channels, 3, stride, padding=1, bias=False)
+        self.norm_first = nn.BatchNorm2d(channels)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm_second = nn.BatchNorm2d(channels)
+        nn.init.zeros_(self.norm_second.weight)
+        self.excite = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(channels, channels // 8, 1),
+            nn.ReLU(),
+            nn.Conv2d(channels // 8, channels, 1),
+            nn.Sigmoid(),
+        )
+        same = stride == 1 and channels_in == channels
+        self.skip = (
+            nn.Identity()
+            if same
+            else nn.Sequential(
+                nn.AvgPool2d(stride, ceil_mode=True),
+                nn.Conv2d(channels_in, channels, 1, bias=False),
+                nn.BatchNorm2d(channels),
+            )
+        )
+
+    def forward(self, x: Float[Tensor, "n _ h w"]) -> Float[Tensor, "n _ h2 w2"]:
+        y = relu(self.norm_first(self.first(x)))
+        y = self.norm_second(self.second(y))
+        return relu(self.skip(x) + y * self.excite(y))
+
+
+def _stem(channels: int) -> nn.Sequential:
+    convolution = nn.Conv2d(1, channels, 5, 2, padding=2, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(channels), nn.ReLU())
+
+
+class FaceNet(nn.Module):
+    """Expression of a grey 48 px face: the stem and two stages halve the picture, pooled to an embedding.
+
+    The stem strides at once: on a CPU few channels at full size cost twice the time of all that follows.
+    """
+
+    def __init__(self, classes: int, width: int = 32, dropout: float = 0.3) -> None:
+        super().__init__()
+        self.size = 48
+        self.embedding = 5 * width
+        self.body = nn.Sequential(
+            _stem(width),
+            Residual(width, 2 * width, 2),
+            Residual(2 * width, 2 * width),
+            Residual(2 * width, 4 * width, 2),
+            Residual(4 * width, self.embedding),
+        ).to(memory_format=torch.channels_last)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(self.embedding, classes)
+
+    def embed(self, faces: Float[Tensor, "face 1 48 48"]) -> Float[Tensor, "face dim"]:
+        """Faces as `standardise` makes them."""
+        return self.body(faces.contiguous(memory_format=torch.channels_last)).mean(dim=(2, 3))
+
+    def forward(self, faces: Float[Tensor, "face 1 48 48"]) -> Float[Tensor, "face classes"]:
+        return self.head(self.dropout(self.embed(faces)))
+
+
+def standardise(
+    faces: UInt8[Tensor, "face height width 3"], size: int
+) -> Float[Tensor, "face 1 {size} {size}"]:
+    """Grey, `size` pixels wide, and of zero mean and unit deviation within each picture."""
+    grey = faces.to(torch.float32).mean(dim=-1).unsqueeze(1)
+    if grey.shape[-2:] != (size, size):
+        grey = nn.functional.interpolate(grey, size=(size, size), mode="area")
+    mean, deviation = grey.mean(dim=(2, 3), keepdim=True), grey.std(dim=(2, 3), keepdim=True)
+    return (grey - mean) / (deviation + 1)
+
+
+class AudioNet(nn.Module):
+    """Expression of a voice from its log-mel spectrogram, pooled over time by attention.
+
+    The spectrogram loses its mean over the utterance, band by band, so that microphone and loudness matter
+    less. Silence is left out of that mean and of the pooling: how much of it surrounds an utterance is an
+    accident of how it was cut.
+    """
+
+    def __init__(self, classes: int, bands: int = 64, width: int = 32, dropout: float = 0.4) -> None:
+        super().__init__()
+        self.embedding = 5 * width
+        self.body = nn.Sequential(
+            _stem(width),
+            Residual(width, 2 * width, 2),
+            Residual(2 * width, 4 * width, 2),
+            Residual(4 * width, self.embedding, (2, 1)),
+        ).to(memory_format=torch.channels_last)
+        self.attend = nn.Conv1d(self.embedding, self.embedding, 1)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(2 * self.embedding, classes)
+
+    def embed(
+        self, mel: Float[Tensor, "n time bands"], mask: Bool[Tensor, "n time"]
+    ) -> Float[Tensor, "n dim"]:
+        mask = sounding(mel, mask)
+        weights = mask.unsqueeze(-1).to(mel.dtype)
+        mean = (mel * weights).sum(dim=1, keepdim=True) / weights.sum(dim=1, keepdim=True)
+        x = ((mel - mean) * weights / 3).transpose(1, 2).unsqueeze(1)  # n, 1, bands, time
+        x = self.body(x.contiguous(memory_format=torch.channels_last)).mean(dim=2)  # n, dim, time / 8
+        valid = _shrink(mask, x.shape[-1]).unsqueeze(1)
+        attention = self.attend(x).masked_fill(~valid, -torch.inf).softmax(dim=-1)
+        first = (attention * x).sum(dim=-1)
+        second = (attention * x * x).sum(dim=-1) - first * first
+        return torch.cat([first, second.clamp(min=1e-5).sqrt()], dim=-1)
+
+    def forward(
+        self, mel: Float[Tensor, "n time bands"], mask: Bool[Tensor, "n time"]
+    ) -> Float[Tensor, "n classes"]:
+        return self.head(self.dropout(self.embed(mel, mask)))
+
+
+def sounding(
+    mel: Float[Tensor, "n time bands"], mask: Bool[Tensor, "n time"], decibels: float = 35.0
+) -> Bool[Tensor, "n time"]:
+    """The valid steps that are at most so many decibels softer than the loudest one: never none."""
+    power = mel.logsumexp(dim=2).masked_fill(~mask, -torch.inf)
+    return mask & (power >= power.max(dim=1, keepdim=True).values - decibels * math.log(10) / 10)
+
+
+def _shrink(mask: Bool[Tensor, "n time"], length: int) -> Bool[Tensor, "n length"]:
+    """Which of the steps after striding hold anything real; the first always does."""
+    pooled = nn.functional.adaptive_max_pool1d(mask.to(torch.float32).unsqueeze(1), length).squeeze(1) > 0
+    pooled[:, 0] = True
+    return pooled

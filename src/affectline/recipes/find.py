@@ -1,0 +1,98 @@
+"""The recipes by name, and changes to their settings."""
+
+import inspect
+import pkgutil
+from ast import literal_eval
+from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass, replace
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+from affectline import recipes
+from affectline.recipes import Fusion, Recipe
+
+
+def names() -> dict[str, str]:
+    """Every recipe, "base.text", and the first line of what is said about it."""
+    return {name: (inspect.getdoc(make) or "").partition("\n")[0] for name, make in _recipes().items()}
+
+
+def find(name: str, changes: Sequence[str] = ()) -> Recipe | Fusion:
+    """The recipe of this name with changes such as "train.learning_rate=3e-5".
+
+    Raises:
+        ValueError: there is no such recipe or setting, or a value is of another kind than the present one.
+    """
+    found = _recipes()
+    if name not in found:
+        close = get_close_matches(name, found, n=1)
+        meant = f"; did you mean {close[0]}?" if close else ""
+        raise ValueError(f"there is no recipe {name!r}{meant} There are {', '.join(found)}")
+    recipe = found[name]()
+    for change in changes:
+        path, equals, value = change.partition("=")
+        if not equals:
+            raise ValueError(f"{change!r} is no change; give path.to.setting=value, such as train.epochs=2")
+        recipe = _set(recipe, path.split("."), value, change)
+    return recipe
+
+
+def _recipes() -> dict[str, Callable[[], Recipe | Fusion]]:
+    """The functions of the modules of this package whose annotation says that they return a recipe."""
+    found = {}
+    for module in sorted(m.name for m in pkgutil.iter_modules(recipes.__path__)):
+        for name, make in vars(import_module(f"affectline.recipes.{module}")).items():
+            own = inspect.isfunction(make) and make.__module__ == f"affectline.recipes.{module}"
+            if own and not name.startswith("_") and _makes_recipe(make):
+                found[f"{module}.{name}"] = make
+    return found
+
+
+def _makes_recipe(make: Callable[..., object]) -> bool:
+    signature = inspect.signature(make)
+    required = [p for p in signature.parameters.values() if p.default is p.empty]
+    return signature.return_annotation in (Recipe, Fusion) and not required
+
+
+def _set(settings: Any, path: Sequence[str], value: str, change: str) -> Any:
+    """A copy of `settings` in which what `path` leads to has the value."""
+    name, *rest = path
+    if isinstance(settings, tuple):
+        numbers = [str(n) for n in range(len(settings))]
+        _check(name, numbers, settings, change)
+        changed = _changed(settings[int(name)], rest, value, change)
+        return (*settings[: int(name)], changed, *settings[int(name) + 1 :])
+    if isinstance(settings, dict):
+        _check(name, [str(key) for key in settings], settings, change)
+        return {k: _changed(v, rest, value, change) if str(k) == name else v for k, v in settings.items()}
+    if not is_dataclass(settings):
+        raise ValueError(f"{change}: {settings!r} has no settings inside it, so .{name} leads nowhere")
+    _check(name, [f.name for f in fields(settings)], settings, change)
+    return replace(settings, **{name: _changed(getattr(settings, name), rest, value, change)})  # pyright: ignore
+
+
+def _check(name: str, known: Sequence[str], settings: Any, change: str) -> None:
+    if name not in known:
+        raise ValueError(f"{change}: {type(settings).__name__} has no {name!r}; it has {', '.join(known)}")
+
+
+def _changed(present: Any, rest: Sequence[str], value: str, change: str) -> Any:
+    return _set(present, rest, value, change) if rest else _parsed(present, value, change)
+
+
+def _parsed(present: Any, value: str, change: str) -> Any:
+    """The value, of the kind that the setting has now."""
+    if isinstance(present, str):
+        return value
+    try:
+        parsed = literal_eval(value)
+    except (ValueError, SyntaxError):
+        parsed = value
+    if isinstance(present, float) and type(parsed) is int:
+        parsed = float(parsed)
+    plain = isinstance(present, bool | int | float | tuple) or present is None
+    if not plain or (present is not None and type(parsed) is not type(present)):
+        kind = type(present).__name__ if plain else "part of the recipe and not a value"
+        raise ValueError(f"{change}: the setting is now {present!r}, a {kind}; {value!r} cannot replace it")
+    return parsed

@@ -1,0 +1,159 @@
+"""Small media whose content is known: each picture shows its number, each sound is a known function of time."""
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import OutputContainer
+
+BITS = (3, 4)  # rows and columns of the blocks in which a picture's number is drawn
+SOUND_CODECS = {
+    ".wav": "pcm_s16le",
+    ".flac": "flac",
+    ".mp3": "libmp3lame",
+    ".ogg": "libopus",
+    ".webm": "libopus",
+}
+CLOCK = Fraction(1, 90_000)  # of pictures at given times
+
+
+def draw_number(number: int, size: tuple[int, int] = (64, 48)) -> np.ndarray:
+    """A picture (height, width, 3) that shows a number below 4096 in black and white blocks."""
+    width, height = size
+    rows, columns = BITS
+    if width < 4 * columns or height < 4 * rows:  # too small for blocks: a level of grey
+        return np.full((height, width, 3), 16 * number % 256, dtype=np.uint8)
+    bits = (number >> np.arange(rows * columns)) & 1
+    down = np.arange(height) * rows // height
+    across = np.arange(width) * columns // width
+    levels = 255 * bits.reshape(rows, columns)[down][:, across]
+    return np.repeat(levels[:, :, None], 3, axis=2).astype(np.uint8)
+
+
+def read_number(picture: np.ndarray) -> int:
+    """The number that is drawn in a picture, by the middle of each block."""
+    rows, columns = BITS
+    height, width = picture.shape[:2]
+    down = ((np.arange(rows) + 0.5) * height / rows).astype(int)
+    across = ((np.arange(columns) + 0.5) * width / columns).astype(int)
+    bits = picture[down][:, across].mean(axis=2).reshape(-1) > 127
+    return int((bits << np.arange(rows * columns)).sum())
+
+
+def tone_of(frequency: float, seconds: float, rate: int) -> np.ndarray:
+    """A sine of amplitude one half."""
+    return (0.5 * np.sin(2 * np.pi * frequency * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
+
+
+def chirp_of(seconds: float, rate: int) -> np.ndarray:
+    """A sound that is never the same twice: a sine that rises by 300 Hz each second, from 200 Hz."""
+    t = np.arange(round(seconds * rate)) / rate
+    return (0.5 * np.sin(2 * np.pi * (200 + 150 * t) * t)).astype(np.float32)
+
+
+def make_sound(
+    path: Path,
+    *,
+    seconds: float = 1.0,
+    rate: int = 16_000,
+    tone: float | None = 440.0,
+    channels: int = 1,
+    codec: str | None = None,
+    wave: np.ndarray | None = None,
+) -> Path:
+    """A sound file: a tone, a chirp where `tone` is None, or `wave`, (samples,) or (channels, samples)."""
+    with av.open(str(path), "w") as file:
+        _write_sound(file, _wave(wave, tone, seconds, rate), rate, channels, codec or _sound_codec(path))
+    return path
+
+
+def make_video(
+    path: Path,
+    *,
+    seconds: float = 2.0,
+    rate: float = 25.0,
+    size: tuple[int, int] = (64, 48),
+    codec: str = "libx264",
+    pixels: str = "yuv420p",
+    times: Sequence[float] | None = None,
+    rotation: int = 0,
+    mirrored: bool = False,
+    keyframes: int = 12,
+    tone: float | None = None,
+    wave: np.ndarray | None = None,
+    sound_rate: int = 48_000,
+    sound_codec: str | None = None,
+    sound_start: float = 0.0,
+    channels: int = 1,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """A video whose picture n shows the number n, at `times` or `rate` per second; silent but for `tone` or `wave`.
+
+    `size` is (width, height) as it is seen. `rotation` is what a player turns the stored pictures by, in
+    degrees counterclockwise; `mirrored` what it flips from left to right after that.
+    """
+    shown = list(times) if times is not None else [n / rate for n in range(round(seconds * rate))]
+    tick = CLOCK if times is not None else 1 / Fraction(rate).limit_denominator(1001)
+    turned = size if rotation % 180 == 0 else size[::-1]
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream(codec, rate=Fraction(rate).limit_denominator(1001), options=options or {})
+        stream.width, stream.height = turned
+        stream.pix_fmt = pixels
+        stream.gop_size = keyframes
+        stream.codec_context.time_base = tick
+        if rotation or mirrored:
+            stream.set_display_rotation(rotation, hflip=mirrored)
+        if tone is not None or wave is not None:
+            sound = _wave(wave, tone, seconds - sound_start, sound_rate)
+            # The stream must be there before the first packet is written, so sound goes first.
+            audio = _add_sound(file, sound_rate, channels, sound_codec or _sound_codec(path))
+        for n, time in enumerate(shown):
+            upright = draw_number(n, size)
+            upright = upright[:, ::-1] if mirrored else upright
+            stored = np.ascontiguousarray(np.rot90(upright, -rotation // 90))
+            frame = av.VideoFrame.from_ndarray(stored, format="rgb24").reformat(format=pixels)
+            frame.pts, frame.time_base = round(time / tick), tick
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+        if tone is not None or wave is not None:
+            _encode_sound(file, audio, sound, sound_rate, channels, sound_start)
+    return path
+
+
+def _sound_codec(path: Path) -> str:
+    return SOUND_CODECS.get(path.suffix, "aac")
+
+
+def _wave(wave: np.ndarray | None, tone: float | None, seconds: float, rate: int) -> np.ndarray:
+    if wave is not None:
+        return wave
+    return chirp_of(seconds, rate) if tone is None else tone_of(tone, seconds, rate)
+
+
+def _write_sound(file: OutputContainer, wave: np.ndarray, rate: int, channels: int, codec: str) -> None:
+    _encode_sound(file, _add_sound(file, rate, channels, codec), wave, rate, channels, 0.0)
+
+
+def _add_sound(file: OutputContainer, rate: int, channels: int, codec: str):
+    names = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
+    return file.add_stream(codec, rate=rate, layout=names.get(channels, f"{channels} channels"))
+
+
+def _encode_sound(file, stream, wave: np.ndarray, rate: int, channels: int, start: float) -> None:
+    planes = np.broadcast_to(wave, (channels, wave.shape[-1])).astype(np.float32)
+    convert = av.AudioResampler(format=stream.format.name, layout=stream.layout, rate=rate, frame_size=0)
+    for at, block in _blocks(planes, stream.codec_context.frame_size or 1024):
+        packed = np.ascontiguousarray(block.T).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=stream.layout.name)
+        frame.sample_rate = rate
+        for made in convert.resample(frame):
+            made.pts, made.time_base = round(start * rate) + at, Fraction(1, rate)
+            file.mux(stream.encode(made))
+    file.mux(stream.encode(None))
+
+
+def _blocks(planes: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
+    for at in range(0, planes.shape[1], size):
+        yield at, planes[:, at : at + size]

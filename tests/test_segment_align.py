@@ -1,0 +1,65 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from affectline.segment.align import lay
+from affectline.types import Span
+
+TEXTS = st.lists(st.text(alphabet="abcdeiouz .,?漢", max_size=60), min_size=1, max_size=30)
+
+
+@st.composite
+def speech(draw: st.DrawFn) -> list[Span]:
+    spans, time = [], draw(st.floats(0, 5))
+    for _ in range(draw(st.integers(1, 25))):
+        length = draw(st.floats(0.25, 20))
+        spans.append(Span(time, time + length))
+        time += length + draw(st.floats(0.05, 8))
+    return spans
+
+
+@given(TEXTS, speech())
+@settings(max_examples=150, deadline=None)
+def test_rows_keep_their_order_begin_and_end_in_speech_and_cover_all_of_it(
+    texts: list[str], spans: list[Span]
+) -> None:
+    laid = lay(texts, spans)
+    assert len(laid) == len(texts)
+    for before, after in zip(laid[:-1], laid[1:], strict=True):
+        assert before.end <= after.start + 1e-6
+    for time in (t for span in laid for t in (span.start, span.end)):
+        assert any(span.start - 1e-6 <= time <= span.end + 1e-6 for span in spans)
+    total = sum(span.duration for span in spans)
+    covered = sum(span.overlap(row) for span in spans for row in laid)
+    assert abs(covered - total) < 1e-3 * max(1.0, total)
+
+
+def test_a_boundary_goes_to_the_pause_near_it() -> None:
+    """Rows of equal length, one spoken slower: proportion alone would cut inside its words."""
+    spans = [Span(0.0, 2.0), Span(2.6, 5.4), Span(6.0, 8.0)]
+    laid = lay(["kids are talking by the door"] * 3, spans)
+    assert laid == spans
+
+
+def test_a_short_breath_inside_a_row_is_no_boundary() -> None:
+    spans = [Span(0.0, 1.9), Span(1.98, 3.9), Span(4.7, 8.6)]
+    laid = lay(["kids are talking by the door again"] * 2, spans)
+    assert laid == [Span(0.0, 3.9), Span(4.7, 8.6)]
+
+
+def test_more_rows_than_pauses_are_laid_by_their_length() -> None:
+    laid = lay(["ba", "babababa", "ba"], [Span(1.0, 10.0)])
+    np.testing.assert_allclose([s.end for s in laid], [1 + 9 * 2 / 9, 1 + 9 * 7 / 9, 10.0])
+
+
+def test_a_thousand_rows_over_an_hour_are_laid_at_their_pauses() -> None:
+    rng = np.random.default_rng(0)
+    texts = [" ".join(["banana"] * int(n)) for n in rng.integers(2, 12, 1000)]
+    spans, time = [], 0.0
+    for text in texts:
+        length = 0.2 * (1 + 3 * len(text.split())) * rng.uniform(0.85, 1.15)
+        spans.append(Span(time, time + length))
+        time += length + rng.uniform(0.3, 1.0)
+    laid = lay(texts, spans)
+    errors = [abs(a.start - b.start) for a, b in zip(laid, spans, strict=True)]
+    assert np.mean(np.array(errors) < 0.5) > 0.95
