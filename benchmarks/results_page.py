@@ -74,8 +74,8 @@ SECTIONS = (
     ),
     Section(
         "Voice: RAVDESS speech, five folds of four actors",
-        "Unweighted average recall over seven labels (calm counts as neutral). Every actor is tested once, by "
-        "a model that never heard them.",
+        "Unweighted average recall over seven labels (calm counts as neutral). Every actor is tested once, "
+        "by a model that never heard them.",
         ("base_audio_folds",),
         tuple(
             Goal(

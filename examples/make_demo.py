@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import wave
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -181,9 +182,13 @@ def _pictures(
     """Both speakers side by side, one picture after the other."""
     times = np.arange(count) / FRAME_RATE
     acts = [_act(n, sound, spans, times) for n in range(len(SPEAKERS))]
-    for n in range(count):
-        halves = [draw(s.person, act[n], (HEIGHT, WIDTH)) for s, act in zip(SPEAKERS, acts, strict=True)]
-        yield np.ascontiguousarray(np.concatenate(halves, axis=1))
+    with ProcessPoolExecutor(max_workers=4) as pool:
+        yield from pool.map(_picture, zip(*acts, strict=True), chunksize=16)
+
+
+def _picture(moments: tuple[Moment, ...]) -> UInt8[np.ndarray, "height width 3"]:
+    halves = [draw(s.person, m, (HEIGHT, WIDTH)) for s, m in zip(SPEAKERS, moments, strict=True)]
+    return np.concatenate(halves, axis=1)
 
 
 def _act(number: int, sound: Sound, spans: list[tuple[float, float]], times: np.ndarray) -> list[Moment]:

@@ -1,4 +1,4 @@
-"""Small media whose content is known: each picture shows its number, each sound is a known function of time."""
+"""Small media whose content is known: a picture shows its number, a sound is a function of time."""
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -6,7 +6,10 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.audio.stream import AudioStream
 from av.container import OutputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
 
 BITS = (3, 4)  # rows and columns of the blocks in which a picture's number is drawn
 SOUND_CODECS = {
@@ -65,7 +68,9 @@ def make_sound(
 ) -> Path:
     """A sound file: a tone, a chirp where `tone` is None, or `wave`, (samples,) or (channels, samples)."""
     with av.open(str(path), "w") as file:
-        _write_sound(file, _wave(wave, tone, seconds, rate), rate, channels, codec or _sound_codec(path))
+        stream = _add_sound(file, rate, channels, codec or _sound_codec(path))
+        for packet in _encode_sound(stream, _wave(wave, tone, seconds, rate), rate, channels, 0):
+            file.mux(packet)
     return path
 
 
@@ -88,38 +93,55 @@ def make_video(
     sound_start: float = 0.0,
     channels: int = 1,
     options: dict[str, str] | None = None,
+    interleaved: bool = False,
+    header_first: bool = False,
 ) -> Path:
-    """A video whose picture n shows the number n, at `times` or `rate` per second; silent but for `tone` or `wave`.
+    """A video whose picture n shows the number n, at `times` or `rate` per second, over `tone` or `wave`.
 
     `size` is (width, height) as it is seen. `rotation` is what a player turns the stored pictures by, in
-    degrees counterclockwise; `mirrored` what it flips from left to right after that.
+    degrees counterclockwise; `mirrored`: it flips them from left to right after that. `keyframes`: every so many
+    pictures one that needs no other. `header_first` puts an MP4's table of contents before its media.
     """
     shown = list(times) if times is not None else [n / rate for n in range(round(seconds * rate))]
     tick = CLOCK if times is not None else 1 / Fraction(rate).limit_denominator(1001)
-    turned = size if rotation % 180 == 0 else size[::-1]
-    with av.open(str(path), "w") as file:
-        stream = file.add_stream(codec, rate=Fraction(rate).limit_denominator(1001), options=options or {})
-        stream.width, stream.height = turned
-        stream.pix_fmt = pixels
-        stream.gop_size = keyframes
-        stream.codec_context.time_base = tick
+    with av.open(str(path), "w", options={"movflags": "+faststart"} if header_first else {}) as file:
+        pictures = file.add_stream(codec, rate=Fraction(rate).limit_denominator(1001), options=options or {})
+        assert isinstance(pictures, VideoStream)
+        pictures.width, pictures.height = size if rotation % 180 == 0 else size[::-1]
+        pictures.pix_fmt, pictures.gop_size = pixels, keyframes
+        pictures.codec_context.time_base = tick
         if rotation or mirrored:
-            stream.set_display_rotation(rotation, hflip=mirrored)
+            pictures.set_display_rotation(rotation, hflip=mirrored)
+        packets = _encode_pictures(pictures, shown, size, rotation, mirrored)
         if tone is not None or wave is not None:
-            sound = _wave(wave, tone, seconds - sound_start, sound_rate)
-            # The stream must be there before the first packet is written, so sound goes first.
-            audio = _add_sound(file, sound_rate, channels, sound_codec or _sound_codec(path))
-        for n, time in enumerate(shown):
-            upright = draw_number(n, size)
-            upright = upright[:, ::-1] if mirrored else upright
-            stored = np.ascontiguousarray(np.rot90(upright, -rotation // 90))
-            frame = av.VideoFrame.from_ndarray(stored, format="rgb24").reformat(format=pixels)
-            frame.pts, frame.time_base = round(time / tick), tick
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode(None))
-        if tone is not None or wave is not None:
-            _encode_sound(file, audio, sound, sound_rate, channels, sound_start)
+            sound = _add_sound(file, sound_rate, channels, sound_codec or _sound_codec(path))
+            heard = _wave(wave, tone, seconds - sound_start, sound_rate)
+            packets = [
+                *packets,
+                *_encode_sound(sound, heard, sound_rate, channels, round(sound_start * sound_rate)),
+            ]
+        for packet in sorted(packets, key=_decoding_time) if interleaved else packets:
+            file.mux(packet)
     return path
+
+
+def _decoding_time(packet: Packet) -> float:
+    return float((packet.dts or 0) * packet.time_base)
+
+
+def _encode_pictures(
+    stream: VideoStream, times: Sequence[float], size: tuple[int, int], rotation: int, mirrored: bool
+) -> Iterator[Packet]:
+    tick = stream.codec_context.time_base
+    assert tick is not None
+    for n, time in enumerate(times):
+        upright = draw_number(n, size)
+        upright = upright[:, ::-1] if mirrored else upright
+        stored = np.ascontiguousarray(np.rot90(upright, -rotation // 90))
+        frame = av.VideoFrame.from_ndarray(stored, format="rgb24").reformat(format=stream.pix_fmt)
+        frame.pts, frame.time_base = round(time / tick), tick
+        yield from stream.encode(frame)
+    yield from stream.encode(None)
 
 
 def _sound_codec(path: Path) -> str:
@@ -132,28 +154,24 @@ def _wave(wave: np.ndarray | None, tone: float | None, seconds: float, rate: int
     return chirp_of(seconds, rate) if tone is None else tone_of(tone, seconds, rate)
 
 
-def _write_sound(file: OutputContainer, wave: np.ndarray, rate: int, channels: int, codec: str) -> None:
-    _encode_sound(file, _add_sound(file, rate, channels, codec), wave, rate, channels, 0.0)
-
-
-def _add_sound(file: OutputContainer, rate: int, channels: int, codec: str):
+def _add_sound(file: OutputContainer, rate: int, channels: int, codec: str) -> AudioStream:
     names = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
-    return file.add_stream(codec, rate=rate, layout=names.get(channels, f"{channels} channels"))
+    stream = file.add_stream(codec, rate=rate, layout=names.get(channels, f"{channels} channels"))
+    assert isinstance(stream, AudioStream)
+    return stream
 
 
-def _encode_sound(file, stream, wave: np.ndarray, rate: int, channels: int, start: float) -> None:
+def _encode_sound(
+    stream: AudioStream, wave: np.ndarray, rate: int, channels: int, first: int
+) -> Iterator[Packet]:
     planes = np.broadcast_to(wave, (channels, wave.shape[-1])).astype(np.float32)
-    convert = av.AudioResampler(format=stream.format.name, layout=stream.layout, rate=rate, frame_size=0)
-    for at, block in _blocks(planes, stream.codec_context.frame_size or 1024):
-        packed = np.ascontiguousarray(block.T).reshape(1, -1)
+    convert = av.AudioResampler(format=stream.format.name, layout=stream.layout, rate=rate)
+    size = stream.codec_context.frame_size or 1024
+    for at in range(0, planes.shape[1], size):
+        packed = np.ascontiguousarray(planes[:, at : at + size].T).reshape(1, -1)
         frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=stream.layout.name)
         frame.sample_rate = rate
-        for made in convert.resample(frame):
-            made.pts, made.time_base = round(start * rate) + at, Fraction(1, rate)
-            file.mux(stream.encode(made))
-    file.mux(stream.encode(None))
-
-
-def _blocks(planes: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
-    for at in range(0, planes.shape[1], size):
-        yield at, planes[:, at : at + size]
+        for converted in convert.resample(frame):
+            converted.pts, converted.time_base = first + at, Fraction(1, rate)
+            yield from stream.encode(converted)
+    yield from stream.encode(None)

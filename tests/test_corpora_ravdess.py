@@ -1,3 +1,4 @@
+import wave
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,15 @@ def folder(tmp_path: Path) -> Path:
         directory = tmp_path / f"Actor_{actor:02d}"
         directory.mkdir()
         for emotion in ("02", "08"):
-            (directory / f"03-01-{emotion}-01-02-01-{actor:02d}.flac").touch()
+            _write_silence(directory / f"03-01-{emotion}-01-02-01-{actor:02d}.wav")
     (tmp_path / "Actor_01" / "notes.txt").touch()
     return tmp_path
+
+
+def _write_silence(path: Path) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes(bytes(3200))
 
 
 def test_the_name_gives_emotion_speaker_and_sentence(folder: Path) -> None:
@@ -68,9 +75,12 @@ def test_a_name_that_is_not_ravdess_is_refused(name: str) -> None:
 
 @pytest.mark.corpus
 def test_the_published_counts(data: Path) -> None:
-    counts = [len(ravdess.of_actors(data / "ravdess", {actor})) for actor in range(1, 21)]
-    assert counts == [60] * 20
-    clip = ravdess.read(data / "ravdess", "dev")[0].utterances[0].clip
+    root = data / "ravdess"
+    names = {actor: sorted(f.stem for f in (root / f"Actor_{actor:02d}").iterdir()) for actor in range(1, 21)}
+    assert [len(files) for files in names.values()] == [60] * 20
+    dev = ravdess.read(root, "dev")
+    assert [c.id for c in dev] == names[15] + names[16]
+    clip = dev[0].utterances[0].clip
     assert clip is not None
     assert clip.has_audio
     assert 2 < clip.duration < 6

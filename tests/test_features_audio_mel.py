@@ -20,11 +20,11 @@ def test_a_tone_is_loudest_in_the_band_around_it(hertz: int):
     assert left < hertz < right
 
 
-def test_the_power_of_a_tone_is_what_arithmetic_says():
-    spectrogram = Mel().spectrogram(tone(1000))  # 1000 Hz is a frequency of the transform: 32 * 16000 / 512
-    amplitude = 0.5 * np.hanning(401)[:400].sum() / 2
-    weight = filterbank(64, 20.0, 8000.0)[32].max().item()
-    assert spectrogram.max() == pytest.approx(np.log(weight * amplitude**2), abs=1e-3)
+def test_a_triangle_is_where_the_formula_puts_it():
+    bank = filterbank(1, 0.0, 8000.0)  # mels 0, 1420 and 2840: its peak is at 700 (10 ** (1420 / 2595) - 1)
+    assert bank.shape == (257, 1)
+    assert bank[32].item() == pytest.approx(1000 / 1767.79, abs=1e-3)
+    assert bank[160].item() == pytest.approx((8000 - 5000) / (8000 - 1767.79), abs=1e-3)
 
 
 def test_it_is_the_short_time_fourier_transform_in_triangles():

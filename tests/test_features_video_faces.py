@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from affectline import faces
+from affectline.corpora.ferplus import Picture
 from affectline.features import extract
 from affectline.features.video_faces import Faces
 from affectline.media import MemoryClip
@@ -77,3 +78,9 @@ def test_a_long_film_gives_no_more_pictures_than_the_limit():
 def test_impossible_settings_are_refused(settings: dict):
     with pytest.raises(ValueError, match="over 0"):
         Faces(**settings)
+
+
+def test_a_still_picture_is_one_face():
+    still = Picture(np.arange(48 * 48, dtype=np.uint8).reshape(48, 48))
+    [array] = crops(Faces(size=48, whole=True), shown(still))
+    assert len(array) == 1

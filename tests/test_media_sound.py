@@ -34,7 +34,9 @@ def make(path: Path) -> Path:
             return make_sound(path, seconds=SECONDS, rate=11_025, tone=None)
         case ".ogg":
             return make_sound(path, seconds=SECONDS, rate=48_000, tone=None)
-    return make_sound(path, seconds=SECONDS, rate=44_100, tone=None, codec="aac" if path.suffix == ".mka" else None)
+    return make_sound(
+        path, seconds=SECONDS, rate=44_100, tone=None, codec="aac" if path.suffix == ".mka" else None
+    )
 
 
 def frequency(sound: np.ndarray, rate: int) -> float:
@@ -79,14 +81,13 @@ def test_what_is_louder_than_full_scale_is_cut_to_it(tmp_path):
 
 @pytest.mark.parametrize("ending", FILES)
 def test_a_file_sounds_as_it_was_made(files, ending):
-    sound = FileClip(files[ending]).waveform(16_000)
-    lag = 0 if ending not in ("ts", "avi") else 1024 + 105  # these keep the padding of the encoder
-    made = chirp_of(SECONDS, 16_000)[2000:60_000]
-    shifts = range(-60, 61) if not lag else range(0, 900)
-    errors = [np.abs(sound[2000 + s : 60_000 + s] - made).mean() for s in shifts]
-    best = shifts[int(np.argmin(errors))]
-    assert min(errors) < 0.02
-    assert lag or abs(best) <= 1
+    sound = FileClip(files[ending]).waveform(48_000)
+    made = chirp_of(SECONDS, 48_000)[20_000:40_000]
+    shifts = range(-50, 3000)
+    errors = [np.abs(sound[20_000 + s : 40_000 + s] - made).mean() for s in shifts]
+    assert min(errors) < 0.02  # one sample off is 0.04
+    if ending not in ("ts", "avi"):  # these keep the padding that the encoder begins with
+        assert abs(shifts[int(np.argmin(errors))]) <= 1
 
 
 @settings(max_examples=60, deadline=None)
@@ -157,7 +158,9 @@ def test_sound_missing_in_the_middle_is_silence_and_what_follows_keeps_its_time(
     with av.open(str(path), "w") as file:
         stream = file.add_stream("pcm_s16le", rate=16_000, layout="mono")
         for start in (0, 48_000):
-            frame = av.AudioFrame.from_ndarray((tone[None] * 32767).astype(np.int16), format="s16", layout="mono")
+            frame = av.AudioFrame.from_ndarray(
+                (tone[None] * 32767).astype(np.int16), format="s16", layout="mono"
+            )
             frame.sample_rate, frame.pts = 16_000, start
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
@@ -183,7 +186,7 @@ def test_sound_that_changes_its_rate_is_refused(tmp_path):
     parts = [make_sound(tmp_path / f"{rate}.mp3", rate=rate, seconds=0.5) for rate in (44_100, 48_000)]
     path = tmp_path / "both.mp3"
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
-    with pytest.raises(MediaError, match="from 44100 to 48000"):
+    with pytest.raises(MediaError, match="its sound changes from"):
         FileClip(path).waveform(16_000)
 
 

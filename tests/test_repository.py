@@ -1,4 +1,4 @@
-"""What may lie in the repository: text, the demo and the checkpoint; no addresses of anybody's machine."""
+"""What may lie in the repository: text, the demo and our weights; no addresses of anybody's machine."""
 
 import re
 import shutil
@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 BINARY = {
     "examples/demo.mp4": 1_000_000,
     "src/affectline/checkpoints/base/model.safetensors": 10_000_000,
+    "src/affectline/segment/voice.safetensors": 3_000_000,
 }
 """The only files that are not text, and the most bytes that each may have."""
 TEXT = 300_000  # bytes
@@ -42,7 +43,7 @@ def _is_text(path: Path) -> bool:
     return b"\0" not in content
 
 
-def test_only_the_demo_and_the_checkpoint_are_binary(files: list[Path]) -> None:
+def test_only_the_demo_and_our_weights_are_binary(files: list[Path]) -> None:
     assert {_relative(f) for f in files if not _is_text(f)} <= set(BINARY)
 
 

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,13 +21,13 @@ def speech(draw: st.DrawFn) -> list[Span]:
 
 
 @given(TEXTS, speech())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_rows_keep_their_order_begin_and_end_in_speech_and_cover_all_of_it(
     texts: list[str], spans: list[Span]
 ) -> None:
     laid = lay(texts, spans)
     assert len(laid) == len(texts)
-    for before, after in zip(laid[:-1], laid[1:], strict=True):
+    for before, after in pairwise(laid):
         assert before.end <= after.start + 1e-6
     for time in (t for span in laid for t in (span.start, span.end)):
         assert any(span.start - 1e-6 <= time <= span.end + 1e-6 for span in spans)
@@ -38,13 +40,13 @@ def test_a_boundary_goes_to_the_pause_near_it() -> None:
     """Rows of equal length, one spoken slower: proportion alone would cut inside its words."""
     spans = [Span(0.0, 2.0), Span(2.6, 5.4), Span(6.0, 8.0)]
     laid = lay(["kids are talking by the door"] * 3, spans)
-    assert laid == spans
+    np.testing.assert_allclose([(s.start, s.end) for s in laid], [(s.start, s.end) for s in spans])
 
 
 def test_a_short_breath_inside_a_row_is_no_boundary() -> None:
     spans = [Span(0.0, 1.9), Span(1.98, 3.9), Span(4.7, 8.6)]
     laid = lay(["kids are talking by the door again"] * 2, spans)
-    assert laid == [Span(0.0, 3.9), Span(4.7, 8.6)]
+    np.testing.assert_allclose([(s.start, s.end) for s in laid], [(0.0, 3.9), (4.7, 8.6)])
 
 
 def test_more_rows_than_pauses_are_laid_by_their_length() -> None:

@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from timeline_makers import track
 
@@ -47,6 +47,7 @@ def test_an_impossible_span_is_refused_with_its_times(start, end):
         Span(start, end)
 
 
+@settings(deadline=None, max_examples=50)
 @given(spans(), spans())
 def test_overlap_is_shared_by_both_and_no_longer_than_either(a, b):
     assert a.overlap(b) == b.overlap(a)
@@ -54,11 +55,13 @@ def test_overlap_is_shared_by_both_and_no_longer_than_either(a, b):
     assert a.overlap(a) == a.duration
 
 
+@settings(deadline=None, max_examples=50)
 @given(spans())
 def test_spans_that_only_touch_do_not_overlap(a):
     assert a.overlap(Span(a.end, a.end + 1)) == 0
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(spans()))
 def test_spans_sort_by_their_start(many):
     assert all(a.start <= b.start for a, b in pairwise(sorted(many)))
@@ -90,6 +93,7 @@ def test_an_unknown_modality_is_refused(name):
 lost = st.lists(st.sampled_from(["text", "audio", "video", "video.faces", "audio.mel", "text.minilm"]))
 
 
+@settings(deadline=None, max_examples=50)
 @given(lost, lost)
 def test_losing_is_cumulative_and_its_order_does_not_matter(a, b):
     c = conversation("A", "B")
@@ -105,6 +109,7 @@ def test_losing_touches_nothing_else_and_not_the_original():
     assert all(u.missing == frozenset() for u in c)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(0, 2))
 def test_an_edit_changes_one_utterance(index):
     c = conversation("A", "B", "A")
@@ -133,12 +138,14 @@ def test_speakers_are_named_once_in_order_of_appearance():
     assert len(conversation("B", "A", "B")) == 3
 
 
+@settings(deadline=None, max_examples=50)
 @given(subsets)
 def test_what_is_encoded_is_decoded(emotions):
     space = LabelSpace(EMOTIONS, multilabel=True)
     assert space.decode(space.encode(emotions)) == emotions
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.sampled_from(EMOTIONS))
 def test_a_single_label_is_encoded_and_decoded_too(emotion):
     space = LabelSpace(EMOTIONS)
@@ -146,6 +153,7 @@ def test_a_single_label_is_encoded_and_decoded_too(emotion):
     assert space.decode(space.encode({emotion})) == {emotion}
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.permutations(EMOTIONS), subsets)
 def test_labels_are_matched_by_name_and_never_by_index(order, emotions):
     encoded = LabelSpace(tuple(order)).encode(emotions)
@@ -159,6 +167,7 @@ def test_unknown_emotions_are_named_with_those_that_there_are():
         LabelSpace(("joy", "anger")).encode({"joy", "glee"})
 
 
+@settings(deadline=None, max_examples=50)
 @given(probabilities, st.lists(st.floats(0, 1), min_size=7, max_size=7))
 def test_an_emotion_holds_from_its_own_threshold_on(scores, thresholds):
     held = LabelSpace(EMOTIONS, multilabel=True).decode(np.array(scores), thresholds)
@@ -172,6 +181,7 @@ def test_a_threshold_holds_at_equality_and_defaults_to_a_half():
     assert space.decode(np.array([0.1, 0.1])) == frozenset()
 
 
+@settings(deadline=None, max_examples=50)
 @given(probabilities)
 def test_a_single_label_is_always_the_best_and_the_first_of_the_best(scores):
     [held] = LabelSpace(EMOTIONS).decode(np.array(scores))
@@ -191,6 +201,7 @@ def test_uncertainty_is_the_mean_entropy_in_bits(values, bits):
     assert predicted(values).uncertainty == pytest.approx(bits, abs=1e-6)
 
 
+@settings(deadline=None, max_examples=50)
 @given(probabilities)
 def test_uncertainty_is_the_same_for_a_label_and_its_opposite_and_stays_in_0_to_1(values):
     uncertainty = predicted(values).uncertainty
@@ -214,6 +225,7 @@ def test_valence_is_joy_less_the_mean_of_the_four():
     assert Prediction({"surprise": 0.4}, frozenset()).valence == 0
 
 
+@settings(deadline=None, max_examples=50)
 @given(probabilities)
 def test_valence_stays_in_minus_1_to_1(values):
     assert -1 <= predicted(values).valence <= 1

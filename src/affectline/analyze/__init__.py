@@ -13,8 +13,9 @@ from affectline.analyze.recordings import is_transcript, sha256_of
 from affectline.checkpoint import Checkpoint, subset
 from affectline.media import FileClip
 from affectline.nn.mtcnn import MTCNN
-from affectline.segment import FasterWhisper, Pyannote, by_voice, transcribe
+from affectline.segment import FasterWhisper, transcribe
 from affectline.segment.faces import attach
+from affectline.segment.speakers import Diariser, Pyannote, by_voice
 from affectline.timeline import Source, Timeline
 from affectline.types import Conversation, Modality, Prediction
 
@@ -246,5 +247,5 @@ def _recogniser(model: str) -> FasterWhisper:
 
 
 @cache
-def _diariser(name: str) -> Any:
+def _diariser(name: str) -> Diariser:
     return Pyannote() if name == "pyannote" else by_voice

@@ -47,7 +47,8 @@ def analyze(
     A recording is any file with sound, picture or both, or a transcript alone. A folder is taken whole.
     Exit code: 0 all done; 1 some recordings failed, and standard error says which and why; 2 wrong use.
 
-    examples:
+    For example:
+
       affectline analyze talk.mp4
       affectline analyze talk.mp4 --transcript talk.srt --formats json,csv,html
       affectline analyze talks/ --transcript words/ --out runs --resume

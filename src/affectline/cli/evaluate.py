@@ -43,7 +43,8 @@ def evaluate(
     Each metric comes with its 95 % interval over conversations (over speakers, where a corpus has lone clips
     of several people). Thresholds and calibration are the checkpoint's own, chosen on dev.
 
-    examples:
+    For example:
+
       affectline evaluate base goemotions --root corpora
       affectline evaluate runs/audio/seed0 runs/audio/seed1 ravdess --without video --json
 
@@ -71,7 +72,9 @@ def evaluate(
         conversations = [_without(c, without) for c in module.read(folder, split)]
     with terminal.Stages() as stages:
         stages.begin(f"{corpus} {split}")
-        results = _results(module, folder, conversations, checkpoints, against, on, stages)
+        results = _results(
+            module, folder, conversations, checkpoints, against=against, device=on, stages=stages
+        )
     results |= {"corpus": corpus, "split": split, "without": list(without), "checkpoints": checkpoints}
     text = to_json.dumps(results, indent=1, allow_nan=False)
     if out is not None:
@@ -90,6 +93,7 @@ def _results(
     folder: Path,
     conversations: "Sequence[Conversation]",
     checkpoints: Sequence[str],
+    *,
     against: str | None,
     device: "torch.device",
     stages: terminal.Stages,
@@ -137,8 +141,8 @@ def _without(conversation: "Conversation", what: Sequence[str]) -> "Conversation
     for name in what:
         if name.partition(".")[0] not in set(Modality):
             raise ValueError(
-                f"--without {name}: there is no such modality or stream; give {', '.join(Modality)} or a stream"
-                " of one, such as video.faces"
+                f"--without {name}: there is no such modality or stream; give {', '.join(Modality)} or a"
+                " stream of one, such as video.faces"
             )
     return conversation.without(*what)
 

@@ -48,7 +48,8 @@ def train(
 ) -> int:
     """Train the model of a recipe; the epoch, the calibration and the thresholds are chosen on dev.
 
-    examples:
+    For example:
+
       affectline train base.text --root corpora --out runs/text
       affectline train base.audio train.epochs=2 config.audio=16 --seeds 0,1,2
 

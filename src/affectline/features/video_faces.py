@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 
 from affectline import faces
 from affectline.features import Item
-from affectline.types import Clip, Conversation, FaceTrack, Frames, Modality
+from affectline.types import Conversation, FaceTrack, Frames, Modality
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,10 @@ class Faces:
         utterance = conversation.utterances[index]
         assert utterance.clip is not None  # `content` said so
         if self.whole:
-            return _resized(self._frames(utterance.clip), self.size)
+            rate = min(self.rate, self.limit / utterance.clip.duration)
+            return _resized(utterance.clip.frames(rate=rate)[: self.limit], self.size)
         assert utterance.face is not None
         return faces.crops(utterance.clip, utterance.face, self.rate, self.size, self.limit)
-
-    def _frames(self, clip: Clip) -> Frames:
-        count = min(self.limit, max(1, round(clip.duration * self.rate)))
-        return clip.frames(count=count)
 
 
 def _track_hash(track: FaceTrack) -> str:

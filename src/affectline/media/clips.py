@@ -259,7 +259,7 @@ def _times(duration: float, shown: float, count: int | None, rate: float | None)
     return np.arange(max(0, ceil(min(duration, shown) * rate - 1e-6))) / rate
 
 
-def _joined(pieces: list[Waveform]) -> Waveform:
+def _joined(pieces: list[np.ndarray]) -> Waveform:
     return np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.float32)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 
-from affectline.media.recording import MediaError, Recording, frames
+from affectline.media.recording import SAME, MediaError, Recording, frames
 from affectline.types import Modality, Waveform
 
 Source = Callable[[int, int], Iterator[Waveform]]
@@ -82,9 +82,13 @@ def decoded(recording: Recording, begin: int, end: int) -> Iterator[Waveform]:
     A frame is placed by its timestamp where that leaves a gap, and else right after the frame before it, so
     that no sample is ever lost.
     """
+    assert recording.sound is not None, recording.path
     rate, at, following = recording.sample_rate, begin, None
-    for time, frame in frames(recording, Modality.AUDIO, max(0.0, begin / rate - _WARM_UP)):
+    stream = frames(recording, Modality.AUDIO, max(0.0, begin / rate - _WARM_UP))
+    for n, (time, frame) in enumerate(stream):
         assert isinstance(frame, AudioFrame)
+        if not n and time > recording.sound.start + SAME:
+            continue  # the first frame after a jump may have lost its beginning
         place = round(time * rate)
         if following is None:
             place = _on_grid(recording, place, frame)
@@ -124,9 +128,7 @@ def _mono(recording: Recording, frame: AudioFrame) -> Waveform:
     # PyAV 18 counts nine planes in a frame of eight channels, and `to_ndarray` reads past its end.
     planes = frame.planes[: channels if frame.format.is_planar else 1]
     length = frame.samples * (1 if frame.format.is_planar else channels)
-    values = np.array([np.frombuffer(memoryview(plane), _TYPE[name], length) for plane in planes])
-    if channels == 1:
-        mixed = values[0]
-    else:
-        mixed = values.mean(axis=0) if len(values) > 1 else values.reshape(-1, channels).mean(axis=1)
-    return ((mixed - (128 if name == "u8" else 0)) / _FULL_SCALE[name]).astype(np.float32)
+    values = np.array([np.frombuffer(memoryview(plane), _TYPE[name], length) for plane in planes], np.float32)
+    if channels > 1:
+        values = values.mean(axis=0) if frame.format.is_planar else values.reshape(-1, channels).mean(axis=1)
+    return (values.reshape(-1) - (128 if name == "u8" else 0)) / np.float32(_FULL_SCALE[name])

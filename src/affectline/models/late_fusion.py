@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 
 from affectline.batch import Batch, Stream
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Logits = Float[Tensor, "batch utterance classes"]
 Mask = Bool[Tensor, "batch utterance"]
+Steps = Bool[Tensor, "n time"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,15 @@ class Calibrated(nn.Module):
         self.bias = nn.Buffer(torch.zeros(classes))
 
     def forward(self, stream: Stream) -> Logits:
-        return self.network(stream) * self.scale + self.bias
+        """The network sees the utterances that have the stream, without time that none of them fills."""
+        there = stream.mask.any(dim=2)
+        logits = self.bias.expand(*there.shape, -1).clone()
+        if there.any():
+            mask = stream.mask[there]
+            longest = int(mask.any(dim=0).nonzero().max()) + 1
+            raw = self.network(stream.values[there][:, :longest], mask[:, :longest])
+            logits[there] = raw * self.scale + self.bias
+        return logits
 
 
 class LateFusion(nn.Module):
@@ -127,11 +136,10 @@ class TextBranch(nn.Module):
             nn.Dropout(dropout), nn.Linear(dim, dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(dim, classes)
         )
 
-    def forward(self, stream: Stream) -> Logits:
-        there, ids, mask = _flat(stream)
+    def forward(self, ids: Int[Tensor, "n time"], mask: Steps) -> Float[Tensor, "n classes"]:
         hidden = self.encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
         weights = mask.unsqueeze(-1)
-        return _unflat(self.head((hidden * weights).sum(dim=1) / weights.sum(dim=1)), there)
+        return self.head((hidden * weights).sum(dim=1) / weights.sum(dim=1))
 
 
 class AudioBranch(nn.Module):
@@ -141,9 +149,8 @@ class AudioBranch(nn.Module):
         super().__init__()
         self.net = AudioNet(classes, width=width, dropout=dropout)
 
-    def forward(self, stream: Stream) -> Logits:
-        there, mel, mask = _flat(stream)
-        return _unflat(self.net(mel, mask), there)
+    def forward(self, mel: Float[Tensor, "n time bands"], mask: Steps) -> Float[Tensor, "n classes"]:
+        return self.net(mel, mask)
 
 
 class FaceBranch(nn.Module):
@@ -153,26 +160,13 @@ class FaceBranch(nn.Module):
         super().__init__()
         self.net = FaceNet(classes, width=width, dropout=dropout)
 
-    def forward(self, stream: Stream) -> Logits:
-        there, faces, mask = _flat(stream)
+    def forward(
+        self, faces: UInt8[Tensor, "n time height width 3"], mask: Steps
+    ) -> Float[Tensor, "n classes"]:
         per_face = self.net(standardise(faces[mask], self.net.size))
         summed = per_face.new_zeros(len(faces), per_face.shape[-1])
         summed = summed.index_add(0, mask.nonzero()[:, 0], per_face)
-        return _unflat(summed / mask.sum(dim=1, keepdim=True), there)
-
-
-def _flat(stream: Stream) -> tuple[Mask, Tensor, Bool[Tensor, "n time"]]:
-    """The utterances that have the stream, without the empty ones and without time that nobody fills."""
-    there = stream.mask.any(dim=2)
-    mask = stream.mask[there]
-    longest = int(mask.any(dim=0).nonzero().max()) + 1 if len(mask) else 0
-    return there, stream.values[there][:, :longest], mask[:, :longest]
-
-
-def _unflat(logits: Float[Tensor, "n classes"], there: Mask) -> Logits:
-    out = logits.new_zeros(*there.shape, logits.shape[-1])
-    out[there] = logits
-    return out
+        return summed / mask.sum(dim=1, keepdim=True)
 
 
 @dataclass(frozen=True, kw_only=True)

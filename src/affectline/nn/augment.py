@@ -22,6 +22,7 @@ class Faces:
     degrees: float = 15.0
     zoom: float = 0.15
     shift: float = 0.08  # of the picture's width
+    gamma: tuple[float, float] = (0.6, 1.5)  # the power that grey is raised to
     cover: float = 0.3  # side of the square that is covered, at most, as a share of the width
 
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
@@ -34,8 +35,8 @@ class Faces:
         n, h, w, _ = faces.shape
         x = faces[..., :1].permute(0, 3, 1, 2).to(torch.float32)  # the networks see grey
         x = grid_sample(x, self._grid(n, h, w, generator), padding_mode="border", align_corners=False)
-        contrast = _uniform((n, 1, 1, 1), 0.6, 1.5, generator)
-        x = (x / 255).clamp(min=1e-4) ** contrast * 255
+        gamma = _uniform((n, 1, 1, 1), *self.gamma, generator)
+        x = (x / 255).clamp(min=1e-4) ** gamma * 255
         x = torch.where(self._covered(n, h, w, generator), x.mean(dim=(2, 3), keepdim=True), x)
         return x.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).expand(n, h, w, 3)
 
@@ -79,8 +80,7 @@ class Spectrograms:
         stream = batch.streams[self.stream]
         rows = stream.values.flatten(0, 1)
         masks = sounding(rows, stream.mask.flatten(0, 1))
-        parts = [self.change(mel[mask.nonzero().min() : mask.nonzero().max() + 1], generator)
-                 for mel, mask in zip(rows, masks, strict=True)]  # fmt: skip
+        parts = [self._part(mel, mask, generator) for mel, mask in zip(rows, masks, strict=True)]
         values = pad_sequence(parts, batch_first=True)
         mask = torch.arange(values.shape[1]) < torch.tensor([[len(p)] for p in parts])
         shape = stream.mask.shape[:2]

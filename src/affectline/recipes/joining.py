@@ -125,6 +125,11 @@ def subsets(data: Data) -> list[Data]:
     return [*(_keep(data, k) for k in kept), data]
 
 
+def singles(data: Data) -> list[Data]:
+    """The same utterances with each modality alone."""
+    return [_keep(data, {str(s)}) for s in data.features[0][0]]
+
+
 def with_all(data: Data) -> Data:
     """One-modality data with the other streams there, but empty."""
     empty: dict[str, np.ndarray] = {

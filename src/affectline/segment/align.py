@@ -26,7 +26,10 @@ BREATH = 0.05  # seconds of pause that are worth log 2
 REACH = 4.0  # standard deviations of the expected boundary within which pauses are considered
 NEAREST = 24  # pauses considered for one boundary at most
 
-Seconds = Float64[np.ndarray, " boundary"]
+Rows = Float64[np.ndarray, " row"]
+Bounds = Float64[np.ndarray, " bound"]
+Pauses = Float64[np.ndarray, " pause"]
+Places = Float64[np.ndarray, " place"]
 
 
 def lay(texts: Sequence[str], speech: Sequence[Span]) -> list[Span]:
@@ -53,11 +56,11 @@ def weight(text: str) -> float:
     return 1.0 + (syllables or sum(c.isalnum() for c in text))
 
 
-def _pauses(speech: Sequence[Span]) -> Seconds:
+def _pauses(speech: Sequence[Span]) -> Pauses:
     return np.array([max(0.0, b.start - a.end) for a, b in pairwise(speech)])
 
 
-def _on_the_clock(times: Seconds, speech: Sequence[Span], *, late: bool) -> Seconds:
+def _on_the_clock(times: Rows, speech: Sequence[Span], *, late: bool) -> Rows:
     """From seconds of speech to seconds of the recording; at a pause its end (`late`) or its beginning."""
     ends = np.cumsum([span.duration for span in speech])
     begins = np.concatenate([[0.0], ends[:-1]])
@@ -67,7 +70,7 @@ def _on_the_clock(times: Seconds, speech: Sequence[Span], *, late: bool) -> Seco
     return np.clip(starts[which] + times - begins[which], starts[which], stops[which])
 
 
-def _snapped(expected: Seconds, places: Seconds, pauses: Seconds) -> Seconds:
+def _snapped(expected: Rows, places: Pauses, pauses: Pauses) -> Bounds:
     """The best boundary after each row but the last; all times are in seconds of speech."""
     total, lengths = expected[-1], np.diff(expected, prepend=0.0)
     gains = np.log1p(pauses / BREATH)
@@ -86,7 +89,7 @@ def _snapped(expected: Seconds, places: Seconds, pauses: Seconds) -> Seconds:
     return np.array(bounds[::-1])
 
 
-def _candidates(end: float, total: float, places: Seconds, gains: Seconds) -> tuple[Seconds, Seconds]:
+def _candidates(end: float, total: float, places: Pauses, gains: Pauses) -> tuple[Places, Places]:
     """Places for a boundary and what each is worth: the expected one and the pauses in its reach."""
     spread = REACH * np.sqrt(UNEVEN * end * (1 - end / total)) + 0.3  # that of a Brownian bridge
     low, high = np.searchsorted(places, [end - spread, end + spread])

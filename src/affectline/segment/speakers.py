@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float, Float32, Int
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from affectline.segment.speech import RATE, Speech, blocks, cut
+from affectline.segment.speech import RATE, Block, Speech, blocks, cut
 from affectline.segment.voice import FRAMES_PER_SECOND, WINDOW, embed, mel
-from affectline.types import Clip, Span, Waveform
+from affectline.types import Clip, Span
 
 HOP = 0.4  # seconds between windows
 RELIABLE = 0.8  # seconds of speech that a window needs to help in finding the speakers
@@ -94,7 +94,7 @@ def listen(recording: Clip, stretches: Sequence[Span]) -> Voices:
     return Voices(np.array(starts), np.array(ends), np.concatenate(vectors))
 
 
-def _sounds(recording: Clip, stretches: Sequence[Span]) -> Iterator[tuple[Span, Waveform]]:
+def _sounds(recording: Clip, stretches: Sequence[Span]) -> Iterator[tuple[Span, Block]]:
     """The sound of each stretch, of stretches in order, with one minute of the recording read at a time."""
     held, first, waiting = np.zeros(0, dtype=np.float32), 0.0, list(stretches)
     for start, block in blocks(recording):
@@ -119,9 +119,10 @@ def cluster(voices: Voices, speakers: int | None = None) -> Float32[np.ndarray, 
     seconds = np.minimum(np.diff(voices.starts[clear], append=np.inf), lengths[clear])
     tree = linkage(vectors, "ward")
     for count in range(min(speakers or MOST, len(clear)), 0, -1):
-        labels = fcluster(tree, count, "maxclust")
-        centres = _centres(vectors, labels - 1, labels.max())
-        least = min(seconds[labels == n].sum() for n in range(1, labels.max() + 1))
+        labels = fcluster(tree, count, "maxclust") - 1
+        found = int(labels.max()) + 1  # fewer than asked for where windows are the same
+        centres = _centres(vectors, labels, found)
+        least = min(seconds[labels == n].sum() for n in range(found))
         alike = (centres @ centres.T - 2 * np.eye(len(centres))).max()
         if speakers or (alike < APART and least >= LEAST):
             return centres

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
-from affectline.types import Clip, Span, Waveform
+from affectline.types import Clip, Span
 
 RATE = 16_000
 CHUNK = 512  # samples that one probability speaks for
@@ -20,6 +20,7 @@ CONTEXT = 64  # samples of the chunk before, which the network sees again
 SECONDS = CHUNK / RATE
 BLOCK = 60.0  # seconds of sound in memory at once
 
+Block = Float32[np.ndarray, " _"]  # one of several, of any length
 Probability = Float32[np.ndarray, " chunk"]
 State = tuple[Float[Tensor, "1 1 dim"], Float[Tensor, "1 1 dim"]]
 
@@ -45,14 +46,14 @@ def detect(recording: Clip) -> Speech:
     return Speech(spans_of(probability, recording.duration), probability)
 
 
-def blocks(recording: Clip) -> Iterator[tuple[float, Waveform]]:
+def blocks(recording: Clip) -> Iterator[tuple[float, Block]]:
     """The sound at 16 kHz a minute at a time, each with its first second."""
     for n in range(int(np.ceil(recording.duration / BLOCK))):
         start = n * BLOCK
         yield start, recording.window(start, min(BLOCK, recording.duration - start)).waveform(RATE)
 
 
-def _audible(sound: Iterable[Waveform]) -> Iterator[Waveform]:
+def _audible(sound: Iterable[Block]) -> Iterator[Block]:
     """Quiet recordings made louder, by 20 dB at most: the network is trained on speech at usual levels.
 
     Of 134 RAVDESS clips (every ninth) it then misses all speech in one instead of three.
@@ -63,7 +64,7 @@ def _audible(sound: Iterable[Waveform]) -> Iterator[Waveform]:
         yield block * np.float32(np.clip(0.4 / max(loudest, 1e-9), 1.0, 10.0))
 
 
-def probabilities(sound: Iterable[Waveform]) -> Probability:
+def probabilities(sound: Iterable[Block]) -> Probability:
     """The probability of speech in every 512 samples of a sound that comes in blocks of any length."""
     network, state = silero(), None
     rest, found = np.zeros(CONTEXT, dtype=np.float32), []

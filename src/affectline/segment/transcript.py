@@ -110,10 +110,10 @@ def _decoded(path: Path) -> str:
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
+        line, name = raw[: error.start].count(b"\n") + 1, encoding.removesuffix("-sig").upper()
         raise TranscriptError(
-            f"line {line} of {path.name} is not {encoding.removesuffix('-sig').upper()}:"
-            f" byte {raw[error.start]:#04x}; save it as UTF-8, as: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8{path.suffix}"
+            f"line {line} of {path.name} holds the byte {raw[error.start]:#04x}, which is not {name}; save"
+            f" it as UTF-8, as: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8{path.suffix}"
         ) from None
     if "\0" in text:
         raise TranscriptError(

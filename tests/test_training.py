@@ -1,0 +1,113 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from model_makers import LABELS, conversations_with_features
+from torch import nn
+
+from affectline.batch import Batch
+from affectline.checkpoint import trained
+from affectline.losses import binary_cross_entropy
+from affectline.training import Epoch, Shuffled, Train, fit
+
+TRAIN = Train(epochs=4, batch=4, learning_rate=1e-2, average=0.5, patience=10)
+
+
+class Mean(nn.Module):
+    """The smallest model with a stream, dropout and something to learn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop, self.head = nn.Dropout(0.2), nn.Linear(64, len(LABELS.names))
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        return self.head(self.drop(batch.pooled("audio.mel")))
+
+
+def objective(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+    real = batch.mask
+    return {"bce": binary_cross_entropy(model(batch)[real], batch.targets[real], batch.known[real])}
+
+
+def shuffled(count: int = 10) -> Shuffled:
+    return Shuffled(*conversations_with_features(count), LABELS, size=4, seed=0)
+
+
+def start(
+    folder: Path, scores: list[float], *, train: Train = TRAIN, resume: bool = False
+) -> tuple[nn.Module, Iterator[Epoch]]:
+    torch.manual_seed(0)
+    model = Mean()
+    folder.mkdir(exist_ok=True)
+    told = iter(scores)
+    run = fit(
+        model,
+        objective,
+        shuffled(),
+        train,
+        validate=lambda _: next(told),
+        folder=folder,
+        device="cpu",
+        resume=resume,
+    )
+    return model, run
+
+
+def test_an_epoch_shows_every_conversation_once_and_the_same_epoch_again() -> None:
+    epochs = shuffled()
+    batches = list(epochs(1))
+    assert len(batches) == len(epochs) == 3
+    assert sum(int(b.mask.any(dim=1).sum()) for b in batches) == 10
+    for first, again in zip(batches, epochs(1), strict=True):
+        torch.testing.assert_close(first.targets, again.targets)
+    sizes = [int(b.mask.sum()) for b in epochs(1)]
+    assert any([int(b.mask.sum()) for b in epochs(n)] != sizes for n in range(2, 6))
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_numbers(tmp_path: Path) -> None:
+    scores = [0.1, 0.2, 0.3, 0.4]
+    model, run = start(tmp_path / "whole", scores)
+    whole = list(run)
+    _, killed = start(tmp_path / "killed", scores)
+    next(killed), next(killed)
+    killed.close()  # pyright: ignore[reportAttributeAccessIssue]
+    resumed, rest = start(tmp_path / "killed", scores[2:], resume=True)
+    assert [e.losses for e in rest] == [e.losses for e in whole[2:]]
+    for name, value in trained(model).items():
+        torch.testing.assert_close(trained(resumed)[name], value, rtol=0, atol=0)
+
+
+def test_the_weights_of_the_best_epoch_are_kept(tmp_path: Path) -> None:
+    model, run = start(tmp_path, [0.1, 0.9, 0.3, 0.2])
+    kept = None
+    for epoch in run:
+        assert epoch.best == (epoch.number < 2)
+        if epoch.number == 1:
+            kept = torch.load(tmp_path / "best.pt", weights_only=True)
+    assert kept is not None
+    for name, value in trained(model).items():
+        torch.testing.assert_close(value, kept[name], rtol=0, atol=0)
+
+
+def test_training_stops_when_validation_does_not_get_better(tmp_path: Path) -> None:
+    train = Train(epochs=9, batch=4, patience=1)
+    _, run = start(tmp_path, [0.5, 0.4, 0.4, 0.4, 0.4], train=train)
+    assert [e.number for e in run] == [0, 1, 2]
+
+
+def test_every_epoch_leaves_a_line_of_log(tmp_path: Path) -> None:
+    _, run = start(tmp_path, [0.1, 0.2, 0.3, 0.4])
+    losses = [e.losses["bce"] for e in run]
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["bce"] for line in lines] == losses
+    assert losses[-1] < losses[0]
+
+
+def test_the_loss_that_is_not_finite_is_an_error(tmp_path: Path) -> None:
+    model, run = start(tmp_path, [0.1])
+    assert isinstance(model, Mean)
+    nn.init.constant_(model.head.weight, float("nan"))
+    with pytest.raises(RuntimeError, match="non-finite"):
+        next(run)
