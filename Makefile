@@ -1,5 +1,6 @@
 # Each target sets up what it needs in .venv by itself; a fresh machine needs Python >= 3.11 and make.
 PYTHON ?= python3
+CONSTRAINTS ?= constraints.txt
 VENV := .venv
 BENCHMARKS = $(filter-out benchmarks/_%.py,$(wildcard benchmarks/*.py))
 
@@ -28,7 +29,7 @@ bench: $(VENV)/ready-dev
 
 # ready-X says that the extra X is installed as pinned; a change of the pins installs it again.
 $(VENV)/ready-%: pyproject.toml constraints.txt | $(VENV)/bin/pip
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[$*]"
+	$(VENV)/bin/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable ".[$*]"
 	@touch $@
 
 $(VENV)/bin/pip:

@@ -59,7 +59,7 @@ def _block(utterance: Entry, left: float, y: float, scale: float) -> str:
         f"<g><title>{escape(utterance.text or '')}</title>"
         f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{LANE - 10}" rx="4" '
         f'fill="{COLOURS.get(best, "#333333")}" fill-opacity="{0.35 + 0.65 * score:.2f}"/>'
-        f'<text x="{x + 5:.1f}" y="{y + 22}" fill="#111827">{escape(best)}</text>'
+        f'<text x="{x + 5:.1f}" y="{y + 22}" fill="#111827" font-size="11">{escape(best)}</text>'
         f'<text x="{x + 5:.1f}" y="{y + 40}" fill="#374151">{score:.2f}</text></g>'
     )
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import torch
+from media_makers import make_sound, make_video
+from voice_makers import RATE, voice
 
 from affectline.checkpoint import Checkpoint, save
 from affectline.features.audio_mel import Mel
@@ -10,8 +12,6 @@ from affectline.features.text_tokens import Tokens
 from affectline.features.video_faces import Faces
 from affectline.models.late_fusion import Config, LateFusion
 from affectline.types import EMOTIONS, LabelSpace
-from media_makers import make_sound, make_video
-from voice_makers import RATE, voice
 
 LICENCE = "for tests only"
 

@@ -99,8 +99,8 @@ def make_video(
     """A video whose picture n shows the number n, at `times` or `rate` per second, over `tone` or `wave`.
 
     `size` is (width, height) as it is seen. `rotation` is what a player turns the stored pictures by, in
-    degrees counterclockwise; `mirrored`: it flips them from left to right after that. `keyframes`: every so many
-    pictures one that needs no other. `header_first` puts an MP4's table of contents before its media.
+    degrees counterclockwise; `mirrored`: it flips them from left to right after that. One picture in
+    `keyframes` needs no other. `header_first` puts an MP4's table of contents before its media.
     """
     shown = list(times) if times is not None else [n / rate for n in range(round(seconds * rate))]
     tick = CLOCK if times is not None else 1 / Fraction(rate).limit_denominator(1001)

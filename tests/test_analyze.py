@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from analyze_makers import make_checkpoint, make_csv, make_talk
+from timeline_makers import talk
 
 import affectline
 from affectline import analyze
@@ -14,7 +15,6 @@ from affectline.analyze import Analyzer, Options, find_device
 from affectline.analyze.recordings import Task, finished, plan, write
 from affectline.timeline import Timeline
 from affectline.types import EMOTIONS, Modality
-from timeline_makers import talk
 
 
 @pytest.fixture(scope="module")

@@ -129,9 +129,10 @@ def test_a_label_without_positives_has_no_place_in_a_ranking() -> None:
     assert np.isnan(everything["auroc"])
 
 
-def test_single_label_answers_with_a_label_that_its_corpus_knows() -> None:
-    scores = np.array([[0.1, 0.2, 0.7]])
-    assert choose_one(scores, np.array([[True, True, False]])).tolist() == [[False, True, False]]
+def test_the_answer_is_a_label_that_the_corpus_knows() -> None:
+    scores, known = np.array([[0.1, 0.2, 0.7]]), np.array([[True, True, False]])
+    assert choose_one(scores, known).tolist() == [[False, True, False]]
+    assert choose(scores, known, np.full(3, 0.2)).tolist() == [[False, True, False]]
 
 
 def test_the_base_rate_has_no_skill_and_the_truth_has_all() -> None:

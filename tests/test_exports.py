@@ -1,6 +1,5 @@
 import re
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -19,6 +18,7 @@ TIMED = ("vtt", "rttm", "eaf")
 NASTY = (
     "comma, \"quote\" and 'apostrophe'",
     "two\nlines\r\n\r\nand a gap",
+    "half a line\rend",
     "00:00:01.000 --> 00:00:02.000",
     "<v Eve>&amp; </script><script>alert(1)</script> ]]>",
     "שלום עולם, مرحبا",
@@ -69,7 +69,9 @@ def test_json_is_what_timeline_reads(tmp_path):
 
 def test_vtt_has_one_cue_per_utterance_for_another_reader(tmp_path):
     timeline = nasty()  # less the one text that this reader, unlike the standard, takes for a time line
-    timeline = replace(timeline, utterances=tuple(u for u in timeline.utterances if u.text != NASTY[2]))
+    timeline = replace(
+        timeline, utterances=tuple(u for u in timeline.utterances if "-->" not in (u.text or ""))
+    )
     export(timeline, "vtt", tmp_path / "x.vtt")
     events = list(pysubs2.load(str(tmp_path / "x.vtt"), keep_html_tags=True))
     assert [(e.start, e.end) for e in events] == [
@@ -226,9 +228,9 @@ def _text_of_first(timeline: Timeline, format: str, folder: Path) -> str | None:
     if format == "json":
         return Timeline.read(path).utterances[0].text
     if format == "csv":
-        return pd.read_csv(BytesIO(path.read_bytes()), keep_default_na=False, dtype=str)["text"][0]
+        return str(pd.read_csv(path, keep_default_na=False, dtype=str).at[0, "text"])
     if format == "parquet":
-        return pd.read_parquet(path)["text"][0]
+        return str(pd.read_parquet(path).at[0, "text"])
     if format == "eaf":
         return ET.parse(path).findtext("TIER/ANNOTATION/*/ANNOTATION_VALUE")
     cue = path.read_text().split("\n\n")[1].split("\n", maxsplit=1)[1]

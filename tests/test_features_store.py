@@ -158,3 +158,8 @@ def test_a_writer_killed_in_the_middle_leaves_a_whole_store(tmp_path: Path, capl
         assert set(store.read(keys)) == keys
     assert len(keys) >= 40
     assert not caplog.text
+
+
+def test_a_temporary_file_that_is_renamed_while_it_is_looked_at_is_no_error(tmp_path: Path):
+    (tmp_path / "renamed.tmp").symlink_to(tmp_path / "gone")  # listed, but no longer there
+    assert not Store(tmp_path).keys()

@@ -1,8 +1,11 @@
 import os
+import wave
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from media_makers import make_sound, make_video, read_number, tone_of
 
 from affectline.media import FileClip, MediaError, MemoryClip, Recording, probe
@@ -47,7 +50,12 @@ def test_a_clip_ends_with_its_file(talk):
         _ = FileClip(talk, 2.5).duration
 
 
-@pytest.mark.parametrize("make", [lambda path: FileClip(path, 0.25, 1.75), lambda path: in_memory(path)])
+def in_memory(path: Path) -> MemoryClip:
+    clip = FileClip(path, 0.25, 1.75)
+    return MemoryClip(clip.waveform(48_000), 48_000, clip.frames(rate=25), 25.0)
+
+
+@pytest.mark.parametrize("make", [lambda path: FileClip(path, 0.25, 1.75), in_memory])
 def test_a_window_of_a_window_is_a_window(talk, make):
     clip = make(talk)
     twice, once = clip.window(0.2, 1.2).window(0.3, 0.5), clip.window(0.5, 0.5)
@@ -57,11 +65,6 @@ def test_a_window_of_a_window_is_a_window(talk, make):
     for start, duration in [(-0.1, 1.0), (0.5, 0.0), (0.5, -1.0), (float("nan"), 1.0), (0.0, float("inf"))]:
         with pytest.raises(ValueError, match="0 <= start < end"):
             clip.window(start, duration)
-
-
-def in_memory(path: Path) -> MemoryClip:
-    clip = FileClip(path, 0.25, 1.75)
-    return MemoryClip(clip.waveform(48_000), 48_000, clip.frames(rate=25), 25.0)
 
 
 def test_a_clip_in_memory_decodes_to_what_it_was_made_of(talk):
@@ -89,13 +92,8 @@ def test_content_is_the_same_only_for_the_same_bytes_stretch_and_modality(talk, 
 def test_content_in_memory_changes_with_the_array_and_only_its_own():
     sound, pictures = tone_of(440, 1.0, 16_000), np.zeros((4, 2, 2, 3), np.uint8)
     clip = MemoryClip(sound, 16_000, pictures, 4.0)
-    louder, changed = (
-        MemoryClip(sound * 2, 16_000, pictures, 4.0),
-        MemoryClip(sound, 16_000, pictures + 1, 4.0),
-    )
-    assert clip.content(Modality.AUDIO) == MemoryClip(sound.copy(), 16_000, pictures, 4.0).content(
-        Modality.AUDIO
-    )
+    louder = MemoryClip(sound * 2, 16_000, pictures, 4.0)
+    changed = MemoryClip(sound.copy(), 16_000, pictures + 1, 4.0)
     assert clip.content(Modality.AUDIO) == changed.content(Modality.AUDIO) != louder.content(Modality.AUDIO)
     assert clip.content(Modality.VIDEO) == louder.content(Modality.VIDEO) != changed.content(Modality.VIDEO)
     assert clip.content(Modality.AUDIO) != clip.window(0.0, 0.5).content(Modality.AUDIO)
@@ -143,7 +141,9 @@ def subtitles(folder: Path) -> Path:
 
 
 def no_samples(folder: Path) -> Path:
-    return make_sound(folder / "nothing.wav", wave=np.zeros(0, np.float32))
+    with wave.open(str(folder / "nothing.wav"), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+    return folder / "nothing.wav"
 
 
 def playlist(folder: Path) -> Path:
@@ -198,7 +198,7 @@ def test_a_file_cut_in_the_middle_gives_what_there_is_and_says_so(tmp_path, capf
     path = cut(tmp_path / f"whole.{ending}")
     found = probe(path)
     assert 1.0 < found.duration < 3.5
-    assert any("breaks off at" in warning for warning in found.warnings)
+    assert any("breaks off" in warning for warning in found.warnings)
     clip = FileClip(path)
     assert len(clip.waveform(16_000)) == round(found.duration * 16_000)
     assert np.abs(clip.waveform(16_000)[:8000]).max() > 0.4
@@ -238,14 +238,12 @@ def test_damaged_bytes_in_the_middle_do_not_stop_the_rest(tmp_path, capfd):
 
 
 def test_the_cover_of_an_album_is_no_picture(tmp_path):
-    import av
-
     path = tmp_path / "song.mp3"
     with av.open(str(path), "w") as file:
         sound = file.add_stream("libmp3lame", rate=44_100, layout="mono")
         cover = file.add_stream("mjpeg", rate=1)
         cover.width, cover.height, cover.pix_fmt = 16, 16, "yuvj420p"
-        cover.disposition = av.stream.Disposition.attached_pic
+        cover.disposition = Disposition.attached_pic
         frame = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8)).reformat(format="yuvj420p")
         file.mux(cover.encode(frame))
         file.mux(cover.encode(None))

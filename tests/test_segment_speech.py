@@ -1,5 +1,6 @@
 import warnings
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def test_the_network_agrees_with_the_package(sound: np.ndarray) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         import silero_vad
 
-        theirs = silero_vad.load_silero_vad()
+        theirs: Any = silero_vad.load_silero_vad()
     torch.set_num_threads(threads)
     chunks = torch.from_numpy(sound[: len(sound) // CHUNK * CHUNK]).split(CHUNK)
     with torch.inference_mode():

@@ -17,13 +17,13 @@ TEXT = WORDS.map(" ".join)
 
 
 @st.composite
-def timed_rows(draw: st.DrawFn) -> list[Row]:
+def timed_rows(draw: st.DrawFn) -> list[tuple[str, float, float, str]]:
     rows, time = [], 0
     for _ in range(draw(st.integers(1, 6))):
         start = time + draw(st.integers(0, 5_000))
         end = start + draw(st.integers(1, 9_000))
         time = start + draw(st.integers(0, 9_000))  # rows may overlap
-        rows.append(Row(draw(NAME), start / 1000, end / 1000, draw(TEXT)))
+        rows.append((draw(NAME), start / 1000, end / 1000, draw(TEXT)))
     return rows
 
 
@@ -68,7 +68,8 @@ def as_csv(rows: list[Row], delimiter: str = ",") -> str:
 
 @given(timed_rows())
 @settings(max_examples=25, deadline=None)
-def test_rows_survive_every_format(rows: list[Row]) -> None:
+def test_rows_survive_every_format(made: list[tuple[str, float, float, str]]) -> None:
+    rows = [Row(*row) for row in made]
     for suffix, content in {
         ".vtt": as_vtt(rows),
         ".srt": as_srt(rows),
@@ -217,4 +218,4 @@ def test_a_hundred_thousand_lines_take_no_more_than_linear_time(tmp_path: Path) 
         return time.process_time() - begin
 
     took(100)
-    assert took(8_000) < 20 * took(800)  # quadratic would be 100 times
+    assert took(4_000) < 25 * took(400)  # quadratic would be 100 times

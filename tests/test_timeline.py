@@ -104,7 +104,7 @@ def test_face_boxes_are_at_most_five_a_second_within_the_utterance(start, durati
     assert kept is not None
     times = np.array([box[0] for box in kept.boxes])
     assert times[0] == pytest.approx(start, abs=1e-3)
-    assert (np.diff(times) >= 0.199).all()
+    assert (np.diff(times) >= 0.2 - 0.0025).all()  # and what rounding costs
     assert times.max() <= span.end + 1e-3
 
 

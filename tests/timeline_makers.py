@@ -41,7 +41,7 @@ THRESHOLDS = {
 }
 
 
-def track(times: Sequence[float], id: str = "F1", match: float | None = 0.8) -> FaceTrack:
+def track(times: Sequence[float] | np.ndarray, id: str = "F1", match: float | None = 0.8) -> FaceTrack:
     times_ = np.array(times, dtype=np.float64)
     boxes = np.tile(np.array([10.04, 20, 110, 140], np.float32), (len(times_), 1))
     return FaceTrack(id, times_, boxes, np.zeros((len(times_), 5, 2), np.float32), match)

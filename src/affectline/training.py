@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ Objective = Callable[[nn.Module, Batch], Mapping[str, Tensor]]
 Augment = Callable[[Batch, torch.Generator], Batch]
 
 
+@runtime_checkable
 class Epochs(Protocol):
     """The batches of each epoch; the same epoch is the same batches."""
 

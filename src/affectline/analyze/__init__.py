@@ -1,6 +1,6 @@
 """From a recording to its timeline, end to end."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,7 +11,7 @@ import torch
 from affectline import __version__, checkpoint
 from affectline.analyze.recordings import is_transcript, sha256_of
 from affectline.checkpoint import Checkpoint, subset
-from affectline.media import FileClip
+from affectline.media import FileClip, Recording
 from affectline.nn.mtcnn import MTCNN
 from affectline.segment import FasterWhisper, transcribe
 from affectline.segment.faces import attach
@@ -133,6 +133,7 @@ class Analyzer:
         """As `analyze`, with the options as one value."""
         progress("reading", 0.0)
         clip = None if is_transcript(recording) else FileClip(recording)
+        facts = None if clip is None else clip.recording
         words = _words_of(recording, transcript, options)
         conversation = transcribe(
             clip,
@@ -144,7 +145,7 @@ class Analyzer:
             diarise=_diariser(options.diarization),
             progress=progress,
         )
-        if clip is not None and Modality.VIDEO in options.modalities and clip.has_video:
+        if clip is not None and clip.has_video and Modality.VIDEO in options.modalities:
             progress("faces", 0.0)
             conversation = attach(
                 conversation, clip, self.detector, progress=lambda share: progress("faces", share)
@@ -155,26 +156,15 @@ class Analyzer:
         (predictions,) = self.checkpoint.predict(
             [conversation], progress=lambda share: progress("emotions", share)
         )
-        return self._timeline(recording, clip, conversation, predictions, options.settings(transcript))
-
-    def _timeline(
-        self,
-        recording: Path,
-        clip: FileClip | None,
-        conversation: Conversation,
-        predictions: Sequence[Prediction],
-        settings: Mapping[str, Any],
-    ) -> Timeline:
-        labels = self.checkpoint.labels.names
         return Timeline.of(
             conversation,
             predictions,
-            source=Source(str(recording), sha256_of(recording), clip.duration if clip else None),
-            labels=labels,
+            source=Source(str(recording), sha256_of(recording), facts.duration if facts else None),
+            labels=self.checkpoint.labels.names,
             checkpoint={"name": self.checkpoint.name, "sha256": self.checkpoint.sha256},
             thresholds=self._thresholds(predictions),
-            warnings=_warnings(clip, settings["modalities"]),
-            settings=settings,
+            warnings=_warnings(conversation, facts, unused),
+            settings=options.settings(transcript),
         )
 
     def _thresholds(self, predictions: Sequence[Prediction]) -> dict[str, float]:
@@ -229,14 +219,15 @@ def _words_of(recording: Path, transcript: Path | None, options: Options) -> Pat
     return recording
 
 
-def _warnings(clip: FileClip | None, modalities: Sequence[str]) -> tuple[str, ...]:
-    if clip is None:
+def _warnings(
+    conversation: Conversation, facts: Recording | None, unused: Sequence[Modality]
+) -> tuple[str, ...]:
+    if facts is None:
         return ()
-    silent = clip.has_video and not clip.has_audio
-    unused = [m for m in Modality if m not in modalities]
+    told = any(warning.startswith("no sound") for warning in conversation.warnings)
     return (
-        *clip.recording.warnings,
-        *(["no sound: words and faces alone are judged"] if silent else []),
+        *facts.warnings,
+        *([] if facts.has_audio or told else ["no sound"]),
         *([f"not used, as asked: {', '.join(unused)}"] if unused else []),
     )
 

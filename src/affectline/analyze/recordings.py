@@ -50,6 +50,10 @@ class Failure:
     recording: Path
     reason: str
 
+    @classmethod
+    def of(cls, recording: Path, error: Exception) -> "Failure":
+        return cls(recording, reason_of(error).removeprefix(f"{recording}: "))
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -99,7 +103,7 @@ def plan(inputs: Sequence[Path], *, transcript: Path | None = None, out: Path | 
             script = words.of(one) if words else transcript
             tasks.append(Task(one.path, script, _folder(one.path, out, taken)))
         except (ValueError, OSError) as error:
-            failures.append(Failure(one.path, reason_of(error)))
+            failures.append(Failure.of(one.path, error))
             continue
         if words and script is None and not is_transcript(one.path):
             notes.append(

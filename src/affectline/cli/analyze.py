@@ -74,17 +74,18 @@ def analyze(
     """
     if not recordings:
         raise UsageError("analyze needs a recording or a folder, such as: affectline analyze talk.mp4")
-    from affectline.analyze import Options, modalities_of
+    from affectline.analyze import Options, find_device, modalities_of
     from affectline.analyze.recordings import plan
 
     with usage():
-        find_checkpoint(checkpoint)
         wanted = _formats(formats)
         chosen = modalities_of(terminal.split(modalities))
         options = Options(
             speakers=speakers, language=language, modalities=chosen, asr=asr, diarization=diarization
         )
         todo = plan(recordings, transcript=transcript, out=out)
+        find_checkpoint(checkpoint)
+        find_device(device)
     job = Job(todo, options, checkpoint, device, wanted, resume, debug)
     return job.run(as_json=json)
 
@@ -167,7 +168,7 @@ class Job:
             stages.say(f"note: {note}")
 
     def _results(self, stages: terminal.Stages) -> "Iterator[Done | Failure]":
-        from affectline.analyze.recordings import Failure, reason_of
+        from affectline.analyze.recordings import Failure
 
         if self.plan.tasks:
             self._load(stages)
@@ -178,7 +179,7 @@ class Job:
                 yield self._one(task, stages)
             except (ValueError, OSError, ImportError) as error:
                 self._trace()
-                yield Failure(task.recording, reason_of(error))
+                yield Failure.of(task.recording, error)
             except Exception as error:  # one recording must not stop the others, whatever is wrong with it
                 self._trace()
                 reason = (

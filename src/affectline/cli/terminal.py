@@ -2,7 +2,6 @@
 
 import sys
 from types import TracebackType
-from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
@@ -38,7 +37,7 @@ class Stages:
         self._task = self._bar.add_task("", total=1.0) if self._bar else None
         self._name = self._stage = ""
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Stages":
         if self._bar:
             self._bar.start()
         return self

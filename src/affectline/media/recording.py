@@ -36,7 +36,7 @@ _SEEKS = {
     "mp3",
     "ogg",
 }  # tested; others: from the start
-_DECLARES = {"mov", "matroska", "avi", "wav", "flac"}  # their headers give the length, not an estimate of it
+_DECLARES = {"mov", "matroska", "flac"}  # their headers give a length, which is not an estimate
 _TEXT = {"tty", "bin", "xbin", "adf", "idf"}  # FFmpeg draws text files as pictures
 _WORD = {Modality.AUDIO: "sound", Modality.VIDEO: "picture"}
 
@@ -275,7 +275,7 @@ def _recording(path: Path, container: InputContainer, found: dict[Modality, _Sur
         duration=max(span.end for span in spans.values()),
         sound=spans.get(Modality.AUDIO),
         picture=spans.get(Modality.VIDEO),
-        warnings=(*_breaks(container, formats, found, zero), *_faults(found, spans)),
+        warnings=(*_short(path), *_breaks(container, formats, found, zero), *_faults(found, spans)),
         entry=Entry(zero=zero, seeks=bool(formats & _SEEKS)),
     )
     for survey in found.values():
@@ -304,6 +304,15 @@ def _breaks(
         declared = survey.declared or (whole if longest and "matroska" in formats else 0.0)
         if survey.timed and declared - survey.end > max(0.5, 0.02 * declared):
             yield f"its {_WORD[modality]} breaks off at {survey.end - zero:.1f} of {declared - zero:.1f} s"
+
+
+def _short(path: Path) -> Iterator[str]:
+    """The same for WAV and AVI: their headers give the bytes to come, or the most there are for a pipe."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    size, declared = path.stat().st_size, 8 + int.from_bytes(head[4:], "little")
+    if head[:4] == b"RIFF" and declared < 2**31 - 2**16 and declared - size > max(4096, 0.01 * declared):
+        yield f"the file breaks off after {size} of {declared} bytes"
 
 
 def _faults(found: dict[Modality, _Survey], spans: dict[Modality, Span]) -> Iterator[str]:

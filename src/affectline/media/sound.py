@@ -84,6 +84,9 @@ def decoded(recording: Recording, begin: int, end: int) -> Iterator[Waveform]:
     """
     assert recording.sound is not None, recording.path
     rate, at, following = recording.sample_rate, begin, None
+    stop = min(
+        end, round(recording.sound.end * rate)
+    )  # some decoders cut the padding at the end, some do not
     stream = frames(recording, Modality.AUDIO, max(0.0, begin / rate - _WARM_UP))
     for n, (time, frame) in enumerate(stream):
         assert isinstance(frame, AudioFrame)
@@ -95,14 +98,14 @@ def decoded(recording: Recording, begin: int, end: int) -> Iterator[Waveform]:
         elif not recording.entry.timed or place - following < _GAP * rate:
             place = following
         following = place + frame.samples
-        yield from silence(min(place, end) - at)
-        at = max(at, min(place, end))
+        yield from silence(min(place, stop) - at)
+        at = max(at, min(place, stop))
         if following > at:
-            wanted = _mono(recording, frame)[at - place : end - place]
+            wanted = _mono(recording, frame)[at - place : stop - place]
             yield wanted
             at += len(wanted)
-        if at >= end:
-            return
+        if at >= stop:
+            break
     yield from silence(end - at)
 
 

@@ -1,11 +1,11 @@
 """MTCNN: faces and five landmarks by a cascade of three networks.
 
-K. Zhang, Z. Zhang, Z. Li, Y. Qiao: Joint face detection and alignment using multitask cascaded convolutional
-networks. IEEE Signal Processing Letters 23 (2016). P-Net looks at every place of a pyramid of pictures; R-Net
-and O-Net look closer at what is left.
+K. Zhang, Z. Zhang, Z. Li, Y. Qiao: Joint face detection and alignment using multitask cascaded
+convolutional networks. IEEE Signal Processing Letters 23 (2016). P-Net looks at every place of a pyramid
+of pictures; R-Net and O-Net look closer at what is left.
 
-Boxes that leave this module are pixels from the upper left edge of the picture: its first pixel covers 0 to 1.
-Within it they are, as in the authors' release, the numbers of the first and last pixel, counted from 1.
+Boxes that leave this module are pixels from the upper left edge of the picture, whose first pixel covers 0
+to 1. Within it they are, as in the authors' release, the numbers of the first and last pixel, from 1 on.
 
 Code: the release works on one picture at a time, and its networks see pictures transposed.
 Here: transposed too, as the area resize leaves them; R-Net and O-Net see the crops of many pictures at once,
@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int, UInt8
+from jaxtyping import Bool, Float, Float32, Int, Real, UInt8
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag, max_pool2d
 
@@ -42,7 +42,7 @@ SMALLEST = 20  # pixels: the networks have not learnt smaller faces
 PROPOSED, REFINED, FOUND = 0.6, 0.7, 0.7  # least scores of P-, R- and O-Net
 OVERLAP = 0.7  # boxes of R-Net (over their union) and of O-Net (over the smaller) that are one face
 
-Picture = Float[Tensor, "height width 3"]
+Picture = Real[Tensor, "height width 3"]
 Boxes = Float[Tensor, "faces 4"]
 Which = Int[Tensor, " faces"]
 
@@ -51,7 +51,8 @@ Which = Int[Tensor, " faces"]
 class Detections:
     """The faces of one picture, the surest first.
 
-    Boxes are x0, y0, x1, y1; landmarks left eye, right eye, nose, left and right corner of the mouth, as seen.
+    Boxes are x0, y0, x1, y1; landmarks left eye, right eye, nose, left and right corner of the mouth, as
+    they are seen in the picture.
     """
 
     boxes: Float32[np.ndarray, "faces 4"]
@@ -151,12 +152,12 @@ class MTCNN(nn.Module):
         detector = cls(min_face)
         for name in SHA256:
             _fill(getattr(detector, name), _arrays(name))
-        return detector.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        return detector.eval().requires_grad_(False)
 
     @torch.inference_mode()
     def detect(self, frames: UInt8[np.ndarray, "time height width 3"]) -> list[Detections]:
         """The faces in each picture (RGB)."""
-        pictures = [self._picture(frame) for frame in frames]
+        pictures = [torch.from_numpy(np.ascontiguousarray(frame)).float() for frame in frames]
         proposals = [self._propose(picture) for picture in pictures]
         which = torch.repeat_interleave(torch.tensor([len(boxes) for boxes in proposals], dtype=torch.long))
         which, boxes = self._refine(pictures, which, torch.cat([torch.zeros(0, 4), *proposals]))
@@ -176,10 +177,7 @@ class MTCNN(nn.Module):
         """
         squares = _square(torch.from_numpy(boxes) + torch.tensor([1.0, 1.0, 0.0, 0.0]))
         which = torch.zeros(len(boxes), dtype=torch.long)
-        return _detections(*self._output([self._picture(frame)], which, squares))
-
-    def _picture(self, frame: UInt8[np.ndarray, "height width 3"]) -> Picture:
-        return torch.from_numpy(np.ascontiguousarray(frame)).float()
+        return _detections(*self._output([torch.from_numpy(np.ascontiguousarray(frame))], which, squares))
 
     def _propose(self, picture: Picture) -> Boxes:
         """P-Net over a pyramid of the picture: squares that may hold a face."""
@@ -275,7 +273,7 @@ def _best(
 
 @lru_cache(maxsize=4096)
 def _bins(length: int, count: int) -> tuple[Int[Tensor, " taps"], Int[Tensor, " count"]]:
-    """The pixels under each of `count` equal parts of a line of `length`, and where each part begins in them."""
+    """The pixels under each of `count` equal parts of a line of pixels, and where each part begins in them."""
     n = torch.arange(count)
     first, end = n * length // count, -(-(n + 1) * length // count)
     begins = torch.cat([torch.zeros(1, dtype=torch.long), (end - first).cumsum(0)])
@@ -290,9 +288,11 @@ def _shrunk(picture: Picture, rows: int, columns: int) -> Float[Tensor, "columns
     Two means of rows with `embedding_bag`: some ten times as fast as `interpolate(mode="area")`.
     """
     height, width, _ = picture.shape
-    squeezed = embedding_bag(_bins(height, rows)[0], picture.reshape(height, -1), _bins(height, rows)[1])
+    pixels, begins = _bins(height, rows)
+    squeezed = embedding_bag(pixels, picture.float().reshape(height, -1), begins)
     turned = squeezed.view(rows, width, 3).transpose(0, 1).reshape(width, -1)
-    return embedding_bag(_bins(width, columns)[0], turned, _bins(width, columns)[1]).view(columns, rows, 3)
+    pixels, begins = _bins(width, columns)
+    return embedding_bag(pixels, turned, begins).view(columns, rows, 3)
 
 
 def _crops(
@@ -322,7 +322,7 @@ def _arrays(name: str) -> list[Float32[np.ndarray, "..."]]:
     found = hashlib.sha256(data).hexdigest()
     if found != SHA256[name]:
         raise ValueError(
-            f"{path} has sha256 {found} where {SHA256[name]} is expected; pip install --force-reinstall mtcnn==1.0.0"
+            f"{path} has sha256 {found}, not {SHA256[name]}; pip install --force-reinstall mtcnn==1.0.0"
         )
     return _unpickled(lz4.frame.decompress(data))
 
@@ -356,19 +356,25 @@ def _unpickled(data: bytes) -> list[Float32[np.ndarray, "..."]]:
     return [array.values for array in Arrays(file).load()]
 
 
+@torch.no_grad()
 def _fill(network: nn.Module, arrays: Sequence[Float32[np.ndarray, "..."]]) -> None:
     """Put TensorFlow's arrays, which come in the order of our parameters, into torch's layout.
 
-    Kernels are (height, width, in, out) there and (out, in, width, height) here, as our pictures are transposed;
-    the first dense layer takes (width, height, channels) laid flat there, (channels, width, height) here.
+    Kernels are (height, width, in, out) there and (out, in, width, height) here, as our pictures are
+    transposed; the first dense layer takes (width, height, channels) there, (channels, width, height) here.
     """
     for (name, parameter), array in zip(network.named_parameters(), arrays, strict=True):
         values = array.squeeze()
         if array.ndim == 4 and name.startswith("stem"):
             values = array.transpose(3, 2, 1, 0)
         elif name == "dense.0.weight":
-            channels, outputs = network.stem[-2].out_channels, array.shape[1]
-            values = array.reshape(-1, channels, outputs).transpose(2, 1, 0).reshape(outputs, -1)
+            values = array.reshape(3 * 3, -1, array.shape[1]).transpose(2, 1, 0).reshape(array.shape[1], -1)
         elif values.ndim == 2:
             values = values.T
-        parameter.data.copy_(torch.from_numpy(values.copy()))
+        parameter.copy_(torch.from_numpy(values.copy()))
+    network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    first = network.get_submodule("stem.0")
+    assert isinstance(first, nn.Conv2d)
+    assert first.bias is not None
+    first.bias -= first.weight.sum(dim=(1, 2, 3)) * (127.5 / 128)  # it was made for (picture - 127.5) / 128
+    first.weight /= 128

@@ -1,0 +1,81 @@
+"""Time and peak memory of `affectline analyze`, words given where they are known.
+
+python -m benchmarks.speed [--long] [--checkpoint DIR]
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks._record import parser, record
+from benchmarks._talks import join, spoken
+
+MEASURED = """
+import json, resource, sys, time
+from pathlib import Path
+began = time.monotonic()
+from affectline import Analyzer
+analyzer = Analyzer.load(sys.argv[1], "cpu")
+loaded = time.monotonic()
+stages = []
+timeline = analyzer.analyze(
+    sys.argv[2], sys.argv[3] or None, progress=lambda stage, share: stages.append((time.monotonic(), stage))
+)
+ended = time.monotonic()
+seconds = {}
+for (start, stage), (end, _) in zip(stages, [*stages[1:], (ended, "")]):
+    seconds[stage] = round(seconds.get(stage, 0.0) + end - start, 3)
+print(json.dumps({
+    "duration": timeline.duration,
+    "utterances": len(timeline.utterances),
+    "loading_s": round(loaded - began, 3),
+    "analysing_s": round(ended - loaded, 3),
+    "ratio": round((ended - loaded) / timeline.duration, 4),
+    "stages_s": seconds,
+    "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+}))
+"""
+
+
+def measure(recording: Path, transcript: Path | None, checkpoint: str) -> dict[str, object]:
+    """One analysis in a process of its own, so that its memory is its own."""
+    command = [sys.executable, "-c", MEASURED, checkpoint, str(recording), str(transcript or "")]
+    began = time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ran = subprocess.run(command, check=True, capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    found = json.loads(ran.stdout)
+    found["processor_s"] = round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 2)
+    found["whole_command_s"] = round(time.monotonic() - began, 2)
+    print(recording.name, found, flush=True)
+    return found
+
+
+def main() -> None:
+    arguments = parser(__doc__ or "")
+    arguments.add_argument("--checkpoint", default="base")
+    arguments.add_argument("--long", action="store_true", help="also 60 minutes")
+    arguments.add_argument("--minutes", type=float, nargs="*", default=[1, 10], help="of joined clips")
+    options = arguments.parse_args()
+    scenes = options.data / "scenes"
+    results: dict[str, dict[str, object]] = {}
+    for name in ("one_speaker_512.mp4", "several_people.avi"):
+        results[name] = measure(scenes / name, None, options.checkpoint)
+    utterances = spoken(options.data)
+    with tempfile.TemporaryDirectory() as folder:
+        for minutes in [*options.minutes, *([60] if options.long else [])]:
+            recording, transcript = join(utterances, 60 * minutes, Path(folder))
+            results[f"{minutes:g} minutes"] = measure(recording, transcript, options.checkpoint)
+            recording.unlink()
+    joined = [float(str(r["peak_mb"])) for name, r in results.items() if name.endswith("minutes")]
+    ratio = max(float(str(r["ratio"])) for r in results.values())
+    growth = joined[-1] - joined[0] if len(joined) > 1 else float("nan")
+    print(record("speed", {"ratio": ratio, "growth_mb": growth, "recordings": results}))
+
+
+if __name__ == "__main__":
+    main()

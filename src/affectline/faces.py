@@ -1,0 +1,239 @@
+"""Faces over time: finding and following them, cutting them out, and whose mouth moves with the sound.
+
+A recording is seen once, picture by picture; of each face only boxes, landmarks and two numbers a picture are
+kept, so an hour takes no more memory than its tracks.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, UInt8
+from torch.nn.functional import avg_pool2d, grid_sample
+
+from affectline.nn.mtcnn import FOUND, MTCNN, Detections
+from affectline.types import Clip, FaceTrack
+
+FRAMING = np.array([[0.31, 0.40], [0.69, 0.40], [0.50, 0.615], [0.34, 0.79], [0.66, 0.79]])
+"""Where the five landmarks lie in a crop, as shares of its side: the framing of FER2013, on which our face
+network is trained. The median of what MTCNN finds in 600 of its training pictures (found in 490), made even
+between left and right; tests/test_faces.py measures it again."""
+
+Picture = UInt8[np.ndarray, "height width 3"]
+Landmarks = Float[np.ndarray, "5 2"]
+
+RATE = 12.5  # pictures a second that are enough to follow a face and its mouth
+EVERY = 0.5  # seconds between looks at the whole picture
+PATIENCE = 0.6  # seconds without being found after which a face is gone
+CUT = 22.0  # change of a coarse picture, of 255, that is a cut to another scene: camera moves stay under it
+SAME = 0.3  # least overlap, over the union, of a face with itself a moment later
+TWICE = 0.5  # overlap of two tracks that follow the same face
+SURE, LASTING = 0.9, 0.25  # least mean score, and seconds, of a face that is believed
+NEAR = 0.5  # seconds between a picture and the sample of the track that it is cut by
+MOTION_SIZE = 32  # pixels of the crops whose changes are the mouth's motion
+MOUTH, EYES = (slice(20, 31), slice(7, 25)), (slice(8, 18), slice(4, 28))  # of those crops: rows, columns
+
+
+@dataclass(frozen=True, eq=False)
+class Tracked:
+    """A face over time, how sure the detector was of it, and how its mouth moved since the picture before.
+
+    `motion`: the mean change of the mouth's pixels less that of the eyes' (a turn of the head moves both), of
+    255; NaN where the face was not in the picture before.
+    """
+
+    track: FaceTrack
+    scores: Float32[np.ndarray, " time"]
+    motion: Float32[np.ndarray, " time"]
+
+
+@dataclass
+class _Face:
+    """A track in the making."""
+
+    times: list[float] = field(default_factory=list)
+    boxes: list[np.ndarray] = field(default_factory=list)
+    landmarks: list[np.ndarray] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    motion: list[float] = field(default_factory=list)
+    crop: np.ndarray | None = None  # of the picture before
+
+    def tracked(self, name: str) -> Tracked:
+        times = np.array(self.times, dtype=np.float64)
+        track = FaceTrack(name, times, np.stack(self.boxes), np.stack(self.landmarks))
+        return Tracked(track, np.array(self.scores, np.float32), np.array(self.motion, np.float32))
+
+    @property
+    def believed(self) -> bool:
+        """Whether it is a face: seen for a while, or so sure that one picture is enough."""
+        lasted = self.times[-1] - self.times[0] >= LASTING
+        return bool(np.mean(self.scores) > (SURE if lasted else 0.99))
+
+
+def track_faces(pictures: Iterable[tuple[float, Picture]], detector: MTCNN) -> list[Tracked]:
+    """Follow every face through pictures that come one by one with their times in seconds.
+
+    All of the picture is looked at every half second, after a cut and when a face is lost; in between only
+    the place where a face was.
+
+    Args:
+        pictures: RGB, upright; some ten a second (`RATE`), such as `clip.pictures(RATE)`.
+        detector: finds faces.
+
+    Returns:
+        The faces in order of appearance, named F1, F2, ...; a face that is gone for over half a second,
+        or is cut away, comes back as another.
+    """
+    tracker = _Tracker(detector)
+    for time, picture in pictures:
+        tracker.see(time, picture)
+    faces = sorted((f for f in tracker.gone + tracker.here if f.believed), key=lambda f: f.times[0])
+    return [face.tracked(f"F{n}") for n, face in enumerate(faces, start=1)]
+
+
+class _Tracker:
+    """The faces that are here, and those that are gone."""
+
+    def __init__(self, detector: MTCNN) -> None:
+        self.detector = detector
+        self.here: list[_Face] = []
+        self.gone: list[_Face] = []
+        self.looked = -np.inf  # when all of a picture was last looked at
+        self.coarse: np.ndarray | None = None
+
+    def see(self, time: float, picture: Picture) -> None:
+        if self._is_cut(picture):
+            self._end(lambda _: True)
+            self.looked = -np.inf
+        before = [face for face in self.here if face.crop is not None]
+        self._follow(time, picture)
+        if time - self.looked >= EVERY or any(face.crop is None for face in before):
+            self._look(time, picture)
+        self._end(lambda face: time - face.times[-1] > PATIENCE)
+        self._end_doubles()
+
+    def _follow(self, time: float, picture: Picture) -> None:
+        """Find each face near where it was; where it is not, its crop becomes None."""
+        if not self.here:
+            return
+        found = self.detector.look_again(picture, np.stack([face.boxes[-1] for face in self.here]))
+        for n, face in enumerate(self.here):
+            near = _overlaps(found.boxes[n : n + 1], face.boxes[-1][None])[0, 0] > SAME
+            if near and found.scores[n] > FOUND:
+                _add(face, time, picture, found, n)
+            else:
+                face.crop = None
+
+    def _look(self, time: float, picture: Picture) -> None:
+        """Find faces everywhere: those that were lost, and new ones."""
+        self.looked = time
+        found = self.detector.detect(picture[None])[0]
+        unseen = list(range(len(found)))
+        overlaps = _overlaps(np.stack([f.boxes[-1] for f in self.here]), found.boxes) if self.here else None
+        for n, face in enumerate(self.here):
+            assert overlaps is not None
+            best = max(unseen, key=lambda m, n=n: overlaps[n, m], default=None)
+            if best is None or overlaps[n, best] <= SAME:
+                continue
+            unseen.remove(best)
+            if face.times[-1] < time:
+                _add(face, time, picture, found, best)
+        for m in unseen:
+            face = _Face()
+            _add(face, time, picture, found, m)
+            self.here.append(face)
+
+    def _end(self, is_gone: Callable[[_Face], bool]) -> None:
+        self.gone += [face for face in self.here if is_gone(face)]
+        self.here = [face for face in self.here if not is_gone(face)]
+
+    def _end_doubles(self) -> None:
+        """Of two tracks that follow one face, the younger ends."""
+        overlaps = (
+            _overlaps(*[np.stack([f.boxes[-1] for f in self.here])] * 2) if self.here else np.zeros((0, 0))
+        )
+        double = {id(self.here[n]) for n in np.flatnonzero(np.triu(overlaps > TWICE, k=1).any(axis=0))}
+        self._end(lambda face: id(face) in double)
+
+    def _is_cut(self, picture: Picture) -> bool:
+        height, width, _ = picture.shape
+        step = max(1, min(height, width) // 72)
+        thin = picture[::step, ::step].mean(axis=2)
+        rows, columns = (np.linspace(0, n, 13)[:-1].astype(int) for n in thin.shape)
+        sums = np.add.reduceat(np.add.reduceat(thin, rows, axis=0), columns, axis=1)
+        coarse = sums / (thin.size / sums.size)
+        before, self.coarse = self.coarse, coarse
+        return before is not None and (before.shape != coarse.shape or np.abs(coarse - before).mean() > CUT)
+
+
+def _add(face: _Face, time: float, picture: Picture, found: Detections, n: int) -> None:
+    crop = _warped(picture, found.landmarks[n], MOTION_SIZE).mean(axis=2)
+    face.motion.append(float("nan") if face.crop is None else _motion(face.crop, crop))
+    face.crop = crop
+    face.times.append(time)
+    face.boxes.append(found.boxes[n])
+    face.landmarks.append(found.landmarks[n])
+    face.scores.append(float(found.scores[n]))
+
+
+def _motion(before: np.ndarray, now: np.ndarray) -> float:
+    change = np.abs(now - before)
+    return float(change[MOUTH].mean() - change[EYES].mean())
+
+
+def _overlaps(a: Float32[np.ndarray, "n 4"], b: Float32[np.ndarray, "m 4"]) -> Float32[np.ndarray, "n m"]:
+    """What two boxes share, over their union."""
+    low, high = np.maximum(a[:, None, :2], b[:, :2]), np.minimum(a[:, None, 2:], b[:, 2:])
+    shared = np.clip(high - low, 0, None).prod(axis=2)
+    areas = [np.prod(x[:, 2:] - x[:, :2], axis=1) for x in (a, b)]
+    return shared / (areas[0][:, None] + areas[1] - shared)
+
+
+def crop(picture: Picture, landmarks: Landmarks, size: int = 112) -> UInt8[np.ndarray, "size size 3"]:
+    """The face upright and in the framing of FER2013; what lies outside the picture repeats its edge."""
+    return np.rint(_warped(picture, landmarks, size)).astype(np.uint8)
+
+
+def _warped(picture: Picture, landmarks: Landmarks, size: int) -> Float32[np.ndarray, "size size 3"]:
+    """Turned, scaled and shifted so that the landmarks come nearest to `FRAMING`; a mean where it shrinks."""
+    turn, shift = _similarity(FRAMING * size, landmarks)
+    fine = max(1, math.ceil(np.hypot(*turn[0])))  # samples for each pixel, across and down
+    steps = (np.arange(size * fine) + 0.5) / fine
+    places = np.stack(np.meshgrid(steps, steps), axis=-1) @ turn.T + shift
+    height, width, _ = picture.shape
+    low = np.clip(np.floor(places.min(axis=(0, 1))) - 1, 0, [width - 1, height - 1]).astype(int)
+    high = np.clip(np.ceil(places.max(axis=(0, 1))) + 1, low + 1, [width, height]).astype(int)
+    part = torch.from_numpy(picture[low[1] : high[1], low[0] : high[0]].astype(np.float32))
+    grid = torch.from_numpy((places - low) / (high - low) * 2 - 1).float()
+    planes = part.permute(2, 0, 1)[None]
+    fine_crop = grid_sample(planes, grid[None], padding_mode="border", align_corners=False)
+    return avg_pool2d(fine_crop, fine)[0].permute(1, 2, 0).numpy()
+
+
+def _similarity(
+    source: Float[np.ndarray, "points 2"], target: Float[np.ndarray, "points 2"]
+) -> tuple[Float[np.ndarray, "2 2"], Float[np.ndarray, "2"]]:
+    """The turn with scale, and the shift, that bring `source` nearest to `target` in the least squares."""
+    a, b = source - source.mean(axis=0), target - target.mean(axis=0)
+    along, across = (a * b).sum(), (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()
+    turn = np.array([[along, -across], [across, along]]) / (a**2).sum()
+    return turn, target.mean(axis=0) - turn @ source.mean(axis=0)
+
+
+def crops(
+    clip: Clip, track: FaceTrack, rate: float = 5.0, size: int = 112, limit: int = 32
+) -> UInt8[np.ndarray, "time size size 3"]:
+    """The face in pictures of the clip, `rate` per second and `limit` at most, evenly over its track.
+
+    Each picture is cut by the sample of the track nearest to it in time; where none is within half a second,
+    it is left out. Times of the track are those of the clip.
+    """
+    found = []
+    rate = min(rate, limit / max(clip.duration, 1e-6))
+    for time, picture in clip.pictures(rate) if len(track.times) else ():
+        nearest = int(np.abs(track.times - time).argmin())
+        if abs(track.times[nearest] - time) <= NEAR and len(found) < limit:
+            found.append(crop(picture, track.landmarks[nearest], size))
+    return np.stack(found) if found else np.zeros((0, size, size, 3), np.uint8)
