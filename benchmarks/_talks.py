@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -40,7 +40,7 @@ def spoken(data: Path) -> list[Spoken]:
     ]
 
 
-def write_words(path: Path, rows: list[dict[str, object]]) -> Path:
+def write_words(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
     """A JSON transcript."""
     path.write_text(json.dumps(rows), encoding="utf-8")
     return path
@@ -91,11 +91,6 @@ def decoded(clip: Path) -> tuple[list[av.VideoFrame], np.ndarray]:
 
 def _sound_frames(wave: np.ndarray, start: int) -> Iterator[av.AudioFrame]:
     for at in range(0, len(wave), 1024):
-        frame = av.AudioFrame.from_ndarray(wave[None, at : at + 1024], format="flt", layout="mono")
-        frame = frame if frame.format.name == "fltp" else _planar(frame)
+        frame = av.AudioFrame.from_ndarray(wave[None, at : at + 1024], format="fltp", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = SOUND, start + at, Fraction(1, SOUND)
         yield frame
-
-
-def _planar(frame: av.AudioFrame) -> av.AudioFrame:
-    return av.AudioFrame.from_ndarray(frame.to_ndarray(), format="fltp", layout="mono")

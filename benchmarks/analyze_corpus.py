@@ -98,8 +98,8 @@ def clips(analyzer: Analyzer, utterances: Sequence[Spoken], folder: Path) -> dic
         "crashed": crashed,
         "valid_timelines": len(entries),
         "clips_with_face": sum(e.face is not None for _, e in entries) / len(utterances),
-        "pictures": pictures,
-        "pictures_with_face": shown / max(1, pictures),
+        "frames": pictures,
+        "frames_with_face": shown / max(1, pictures),
         "all_modalities": used[every] / len(utterances),
         "modalities": used,
         "abstained": sum(e.abstained for _, e in entries) / max(1, len(entries)),
@@ -123,7 +123,7 @@ def agreement(entries: Sequence[tuple[Spoken, Entry]], modality: Modality | None
         return {"n": len(rows)}
     return {
         "n": len(rows),
-        "spearman": float(spearmanr(valence, sentiment).statistic),
+        "spearman": float(spearmanr(valence, sentiment)[0]),
         "auroc": float(roc_auc_score(positive, valence)),
     }
 

@@ -14,18 +14,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from benchmarks._record import record
 
 from affectline import abstention
 from affectline.batch import Features
 from affectline.checkpoint import Checkpoint, lengths, load, subset
 from affectline.corpora import ferplus, goemotions, ravdess
-from affectline.evaluation import Abstention, RiskCoverage, Run, Truth, evaluate
+from affectline.evaluation import AbstentionCheck, RiskCoverage, Run, Truth, evaluate
 from affectline.features import extract
 from affectline.features.video_faces import Faces
 from affectline.models import infer
 from affectline.recipes import SELECT, Data, base, featured, joining, run
 from affectline.types import EMOTIONS, Conversation, LabelSpace, Modality, Prediction
-from benchmarks._record import record
 
 SINGLE = LabelSpace(EMOTIONS)
 READERS = {"text": goemotions.read, "face": ferplus.read, "audio": ravdess.read}
@@ -117,7 +117,7 @@ def judge_abstention(checkpoint: Checkpoint, tests: Mapping[str, Data]) -> dict[
         truth = [u.emotions or frozenset() for c in data.conversations for u in c]
         losses = abstention.wrong(predictions, truth).astype(float)
         results[name] = {
-            "rule": vars(Abstention.of(losses, checkpoint.abstention(rows))),
+            "rule": vars(AbstentionCheck.of(losses, checkpoint.abstention(rows))),
             "by_risk": RiskCoverage.of(losses, checkpoint.abstention.risk(rows)).to_json(),
             "by_entropy": RiskCoverage.of(losses, np.array([p.uncertainty for p in predictions])).to_json(),
             "n": len(losses),

@@ -51,7 +51,7 @@ SECTIONS = (
             Goal(
                 "macro-F1",
                 "base_text",
-                ("test", "macro_f1", "mean"),
+                ("macro_f1", "mean"),
                 0.58,
                 beside="BERT-base, fine-tuned whole: 0.64 (Demszky et al. 2020)",
             ),
@@ -66,7 +66,7 @@ SECTIONS = (
             Goal(
                 "accuracy",
                 "base_face",
-                ("accuracy", "accuracy", "mean"),
+                ("ferplus_accuracy", "mean"),
                 0.84,
                 beside="VGG13: 0.85 over eight classes (Barsoum et al. 2016)",
             ),
@@ -81,7 +81,7 @@ SECTIONS = (
             Goal(
                 f"unweighted average recall, {nth} goal",
                 "base_audio_folds",
-                ("uar", "mean"),
+                ("mean",),
                 target,
                 beside="SVM on eGeMAPS: 0.51; normalised per speaker: 0.615",
             )
@@ -97,6 +97,12 @@ SECTIONS = (
         "When `base` abstains",
         "The rule was fitted on dev. Risk is the share of answers that are wrong.",
         ("abstention",),
+    ),
+    Section(
+        "Words, voice and face together",
+        "Made-up utterances: a comment, a take and a face of the test parts, annotated apart with the same "
+        "emotion. Unweighted average recall by what is there; real joint test data are not at hand.",
+        ("base_joined",),
     ),
     Section(
         "Every recording at hand",
@@ -158,6 +164,13 @@ METRICS = (
 )
 
 
+_REPORT = {
+    *(*METRICS, "brier", "n", "support", "per_label", "calibration", "reliability", "risk_coverage"),
+    *("confusion", "baselines", "selection", "command", "hardware", "seeds", "stamp"),
+}
+"""The keys of a report (`affectline.evaluation.Report`); what else a file holds beside them is its own."""
+
+
 def page(folder: Path = FOLDER) -> str:
     """The whole of docs/results.md."""
     files = {
@@ -216,21 +229,33 @@ def _results(results: Fields, title: str) -> list[str]:
     """A report as its tables; else numbers as one table, and what is nested below, each under its name."""
     head = [f"**{title}**", ""] if title else []
     if "per_label" in results:
-        return [*head, *_report(results)]
+        more = {name: value for name, value in results.items() if name not in _REPORT}
+        return [*head, *_results(more, ""), *_report(results)]
+    if "aurc" in results:
+        return [*head, *_selective(results), ""]
+    if _rows(list(results.values())):
+        return [*head, *_rows_table([{"": _words(name), **row} for name, row in results.items()]), ""]
     plain = [[_words(k), _text(v)] for k, v in results.items() if not _nested(v)]
     lines = [*head, *_table(["what", "measured"], plain), ""] if plain else head
     for name, value in results.items():
-        if _rows(value):
-            columns = list(value[0])
-            table = _table(list(map(_words, columns)), [[_text(r.get(c)) for c in columns] for r in value])
-            lines += [f"**{_words(name)}**", "", *table, ""]
-        elif _nested(value):
+        if isinstance(value, list) and _rows(value):
+            lines += [f"**{_words(name)}**", "", *_rows_table(value), ""]
+        elif isinstance(value, Mapping) and _nested(value):
             lines += _results(value, f"{title}, {_words(name)}" if title else _words(name))
     return lines
 
 
-def _rows(value: object) -> bool:
-    return isinstance(value, list) and len(value) > 0 and all(isinstance(row, Mapping) for row in value)
+def _rows(values: object) -> bool:
+    """Whether these are the rows of one table: mappings of plain values."""
+    if not isinstance(values, list) or not values:
+        return False
+    return all(isinstance(row, Mapping) and not any(map(_nested, row.values())) for row in values)
+
+
+def _rows_table(rows: Sequence[Fields]) -> list[str]:
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    cells = [[_text(row[c]) if c in row else "" for c in columns] for row in rows]
+    return _table(list(map(_words, columns)), cells)
 
 
 def _nested(value: object) -> bool:
@@ -249,6 +274,8 @@ def _report(report: Fields) -> list[str]:
         *_table(["metric", "ours", *(f"{_words(name)} (no input)" for name in baselines)], rows),
         "",
         *_table(list(_LABEL_COLUMNS), list(_label_rows(report))),
+        "",
+        "Risk: the share of utterances with any label wrong.",
         "",
         *_selective(report["risk_coverage"]),
         "",
@@ -279,8 +306,8 @@ def _calibration(check: Fields | None) -> list[str]:
 
 def _selective(curve: Fields) -> list[str]:
     about = (
-        "Risk (share of rows with any label wrong) of the surest: area under the curve "
-        f"{_text(curve['aurc'])}, in random order {_text(curve['random'])}, at best {_text(curve['oracle'])}."
+        f"Risk of the surest, area under the curve: {_text(curve['aurc'])}, in random order "
+        f"{_text(curve['random'])}, at best {_text(curve['oracle'])}."
     )
     shares = [f"{float(share):.0%}" for share in curve["risk"]]
     return [about, "", *_table(["share answered", *shares], [["risk", *map(_text, curve["risk"].values())]])]

@@ -22,12 +22,23 @@ from affectline import timeline
 from affectline.cli import main
 from affectline.timeline import Timeline
 
+
+def _cut(path: Path) -> None:
+    whole = make_talk(path, 1.0).read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+
+
+def _no_samples(path: Path) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+
+
 MAKE_BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing.mp4": (lambda path: None, "no such file"),
     "folder": (lambda path: path.mkdir(), "no recording in this folder"),
     "empty.wav": (lambda path: path.touch(), "empty (0 bytes)"),
     "text.mp4": (lambda path: path.write_text("Dear Ada,\nhow are you?\n" * 40), "is not a recording"),
-    "cut.mp4": (lambda path: _cut(path, 0.5), "breaks off"),
+    "cut.mp4": (_cut, "breaks off"),
     "no_samples.wav": (_no_samples, "sound and picture"),
     "no_text.csv": (lambda path: make_csv(path, "Ada,hello", header="who,said"), "no column 'text'"),
     "negative.csv": (lambda path: make_csv(path, "Ada,-1,2,hello"), "line 2: start is -1"),
@@ -64,16 +75,6 @@ WARNED = {
     "silent.mp4": "no speech found",
 }
 """What the timelines of good recordings must warn of."""
-
-
-def _cut(path: Path, share: float) -> None:
-    whole = make_talk(path, 1.0).read_bytes()
-    path.write_bytes(whole[: int(share * len(whole))])
-
-
-def _no_samples(path: Path) -> None:
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, 16_000, 0, "NONE", ""))
 
 
 @pytest.fixture(scope="module")

@@ -103,7 +103,9 @@ def test_a_window_is_the_slice_of_the_whole(files, ending, rate, start, duration
     sound = window.waveform(rate)
     assert len(sound) == round(window.duration * rate)
     first = round(start * rate)
-    np.testing.assert_allclose(sound, whole(files[ending], rate)[first : first + len(sound)], atol=2e-3)
+    # A decoder of AAC fills in noise of its own; one sample off is 0.04 and more.
+    noise = 1e-6 if ending in ("wav", "flac") else 0.02
+    np.testing.assert_allclose(sound, whole(files[ending], rate)[first : first + len(sound)], atol=noise)
 
 
 WHOLE: dict[tuple[Path, int], np.ndarray] = {}
@@ -190,6 +192,14 @@ def test_sound_that_changes_its_rate_is_refused(tmp_path):
         FileClip(path).waveform(16_000)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_sound_of_values_that_are_no_numbers_is_refused(tmp_path, value):
+    broken = np.full(1000, value, np.float32)
+    path = make_sound(tmp_path / "broken.wav", wave=broken, codec="pcm_f32le")
+    with pytest.raises(MediaError, match=r"broken\.wav: its sound holds values that are no numbers"):
+        FileClip(path).waveform(16_000)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     old=st.sampled_from([8000, 11_025, 16_000, 44_100]), start=st.floats(0, 1.9), duration=st.floats(0.001, 2)
@@ -200,4 +210,4 @@ def test_a_window_of_an_array_is_the_slice_of_the_whole(old, start, duration):
     sound, first = window.waveform(16_000), round(start * 16_000)
     assert len(sound) == round(window.duration * 16_000)
     padded = np.append(clip.waveform(16_000), np.float32(0))
-    np.testing.assert_allclose(sound, padded[first : first + len(sound)], atol=1e-3)
+    np.testing.assert_allclose(sound, padded[first : first + len(sound)], atol=1e-6)

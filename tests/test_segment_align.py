@@ -1,11 +1,18 @@
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from affectline.media import FileClip, MemoryClip
 from affectline.segment.align import lay
+from affectline.segment.speech import RATE, detect
+from affectline.segment.transcript import read
 from affectline.types import Span
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 TEXTS = st.lists(st.text(alphabet="abcdeiouz .,?漢", max_size=60), min_size=1, max_size=30)
 
@@ -65,3 +72,28 @@ def test_a_thousand_rows_over_an_hour_are_laid_at_their_pauses() -> None:
     laid = lay(texts, spans)
     errors = [abs(a.start - b.start) for a, b in zip(laid, spans, strict=True)]
     assert np.mean(np.array(errors) < 0.5) > 0.95
+
+
+def test_the_demo_without_its_times_is_laid_where_it_is_spoken() -> None:
+    rows = read(EXAMPLES / "demo.srt").rows
+    laid = lay([row.text or "" for row in rows], detect(FileClip(EXAMPLES / "demo.mp4")).spans)
+    assert _errors(laid, [(row.start, row.end) for row in rows]).mean() < 0.2
+
+
+@pytest.mark.corpus
+def test_joined_sentences_of_an_actor_are_laid_where_they_are_spoken(data: Path) -> None:
+    sentences = {"01": "Kids are talking by the door.", "02": "Dogs are sitting by the door."}
+    files = sorted((data / "ravdess" / "Actor_15").glob("*.flac"))[::8]
+    sounds = [FileClip(file).waveform(RATE) for file in files]
+    starts = np.cumsum([0, *(len(sound) for sound in sounds)]) / RATE
+    alone = [detect(MemoryClip(sound, RATE)).spans for sound in sounds]
+    true = [
+        (start + spans[0].start, start + spans[-1].end) for start, spans in zip(starts, alone, strict=False)
+    ]
+    texts = [sentences[file.stem.split("-")[4]] for file in files]
+    laid = lay(texts, detect(MemoryClip(np.concatenate(sounds), RATE)).spans)
+    assert _errors(laid, true).mean() < 0.2
+
+
+def _errors(laid: list[Span], true: list) -> np.ndarray:
+    return np.abs(np.array([(span.start, span.end) for span in laid]) - np.array(true))

@@ -64,7 +64,7 @@ def test_a_recording_is_read_a_minute_at_a_time(sound: np.ndarray, monkeypatch: 
 
 
 def test_a_quiet_recording_is_heard_as_well(sound: np.ndarray) -> None:
-    loud, soft = detect(MemoryClip(sound, 16_000)), detect(MemoryClip(sound / 8, 16_000))
+    loud, soft = detect(MemoryClip(sound, 16_000)), detect(MemoryClip(sound / 80, 16_000))
     assert len(soft.spans) == 2
     assert abs(soft.duration - loud.duration) < 0.3
 

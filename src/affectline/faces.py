@@ -4,16 +4,15 @@ A recording is seen once, picture by picture; of each face only boxes, landmarks
 kept, so an hour takes no more memory than its tracks.
 """
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
-from torch.nn.functional import avg_pool2d, grid_sample
+from torch.nn.functional import grid_sample
 
-from affectline.nn.mtcnn import FOUND, MTCNN, Detections
+from affectline.nn.mtcnn import FOUND, MTCNN, Detections, shrunk
 from affectline.types import Clip, FaceTrack
 
 FRAMING = np.array([[0.31, 0.40], [0.69, 0.40], [0.50, 0.615], [0.34, 0.79], [0.66, 0.79]])
@@ -49,7 +48,7 @@ class Tracked:
     motion: Float32[np.ndarray, " time"]
 
 
-@dataclass
+@dataclass(eq=False)
 class _Face:
     """A track in the making."""
 
@@ -197,19 +196,20 @@ def crop(picture: Picture, landmarks: Landmarks, size: int = 112) -> UInt8[np.nd
 
 
 def _warped(picture: Picture, landmarks: Landmarks, size: int) -> Float32[np.ndarray, "size size 3"]:
-    """Turned, scaled and shifted so that the landmarks come nearest to `FRAMING`; a mean where it shrinks."""
+    """Turned, scaled and shifted so that the landmarks come nearest to `FRAMING`."""
     turn, shift = _similarity(FRAMING * size, landmarks)
-    fine = max(1, math.ceil(np.hypot(*turn[0])))  # samples for each pixel, across and down
-    steps = (np.arange(size * fine) + 0.5) / fine
-    places = np.stack(np.meshgrid(steps, steps), axis=-1) @ turn.T + shift
+    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) @ turn.T + shift
     height, width, _ = picture.shape
-    low = np.clip(np.floor(places.min(axis=(0, 1))) - 1, 0, [width - 1, height - 1]).astype(int)
-    high = np.clip(np.ceil(places.max(axis=(0, 1))) + 1, low + 1, [width, height]).astype(int)
-    part = torch.from_numpy(picture[low[1] : high[1], low[0] : high[0]].astype(np.float32))
-    grid = torch.from_numpy((places - low) / (high - low) * 2 - 1).float()
-    planes = part.permute(2, 0, 1)[None]
-    fine_crop = grid_sample(planes, grid[None], padding_mode="border", align_corners=False)
-    return avg_pool2d(fine_crop, fine)[0].permute(1, 2, 0).numpy()
+    low = np.clip(np.floor(corners.min(axis=0)) - 1, 0, [width - 1, height - 1]).astype(int)
+    high = np.clip(np.ceil(corners.max(axis=0)) + 1, low + 1, [width, height]).astype(int)
+    part = torch.from_numpy(np.ascontiguousarray(picture[low[1] : high[1], low[0] : high[0]]))
+    columns, rows = np.ceil((high - low) / max(1.0, float(np.hypot(*turn[0])))).astype(int)
+    planes = shrunk(part, int(rows), int(columns)).permute(2, 0, 1)  # of the size of the crop's pixels
+    steps = np.arange(size) + 0.5
+    places = np.stack(np.meshgrid(steps, steps), axis=-1) @ turn.T + shift
+    grid = torch.from_numpy((places - low) / (high - low) * 2 - 1).float().flip(-1)  # `shrunk` transposes
+    crop = grid_sample(planes[None], grid[None], padding_mode="border", align_corners=False)
+    return crop[0].permute(1, 2, 0).numpy()
 
 
 def _similarity(

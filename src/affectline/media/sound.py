@@ -84,9 +84,7 @@ def decoded(recording: Recording, begin: int, end: int) -> Iterator[Waveform]:
     """
     assert recording.sound is not None, recording.path
     rate, at, following = recording.sample_rate, begin, None
-    stop = min(
-        end, round(recording.sound.end * rate)
-    )  # some decoders cut the padding at the end, some do not
+    stop = min(end, round(recording.sound.end * rate))  # not all decoders cut the padding at the end
     stream = frames(recording, Modality.AUDIO, max(0.0, begin / rate - _WARM_UP))
     for n, (time, frame) in enumerate(stream):
         assert isinstance(frame, AudioFrame)
@@ -132,6 +130,10 @@ def _mono(recording: Recording, frame: AudioFrame) -> Waveform:
     planes = frame.planes[: channels if frame.format.is_planar else 1]
     length = frame.samples * (1 if frame.format.is_planar else channels)
     values = np.array([np.frombuffer(memoryview(plane), _TYPE[name], length) for plane in planes], np.float32)
+    if name in ("flt", "dbl") and not np.isfinite(values).all():
+        raise MediaError(
+            f"{recording.path}: its sound holds values that are no numbers; record or export it again"
+        )
     if channels > 1:
         values = values.mean(axis=0) if frame.format.is_planar else values.reshape(-1, channels).mean(axis=1)
     return (values.reshape(-1) - (128 if name == "u8" else 0)) / np.float32(_FULL_SCALE[name])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Generator, Tensor
 from torch.nn.functional import affine_grid, grid_sample, interpolate
 from torch.nn.utils.rnn import pad_sequence
@@ -86,6 +86,13 @@ class Spectrograms:
         shape = stream.mask.shape[:2]
         changed = Stream(values.unflatten(0, shape), mask.unflatten(0, shape))
         return self._mixed(replace(batch, streams={**batch.streams, self.stream: changed}), generator)
+
+    def _part(
+        self, mel: Float[Tensor, "time bands"], mask: Bool[Tensor, " time"], generator: Generator
+    ) -> Float[Tensor, "time2 bands"]:
+        """What sounds, changed; nothing of an utterance that is padding."""
+        steps = mask.nonzero()
+        return self.change(mel[steps.min() : steps.max() + 1], generator) if len(steps) else mel[:0]
 
     def change(self, mel: Float[Tensor, "time bands"], generator: Generator) -> Float[Tensor, "time2 bands"]:
         factor = 1 + self.speed * _uniform((1,), -1, 1, generator).item()

@@ -185,7 +185,7 @@ class MTCNN(nn.Module):
         scale = CELL / max(SMALLEST, self.min_face * min(height, width))
         found = [picture.new_zeros(0, 4)]
         while min(height, width) * scale >= CELL:
-            small = _shrunk(picture, int(height * scale + 1), int(width * scale + 1))
+            small = shrunk(picture, int(height * scale + 1), int(width * scale + 1))
             found.append(self._scan(small, scale))
             scale *= FACTOR
         return _square(torch.cat(found))
@@ -273,7 +273,7 @@ def _best(
 
 @lru_cache(maxsize=4096)
 def _bins(length: int, count: int) -> tuple[Int[Tensor, " taps"], Int[Tensor, " count"]]:
-    """The pixels under each of `count` equal parts of a line of pixels, and where each part begins in them."""
+    """The pixels under each of `count` equal parts of a line, and where each part begins in them."""
     n = torch.arange(count)
     first, end = n * length // count, -(-(n + 1) * length // count)
     begins = torch.cat([torch.zeros(1, dtype=torch.long), (end - first).cumsum(0)])
@@ -282,7 +282,7 @@ def _bins(length: int, count: int) -> tuple[Int[Tensor, " taps"], Int[Tensor, " 
     ]
 
 
-def _shrunk(picture: Picture, rows: int, columns: int) -> Float[Tensor, "columns rows 3"]:
+def shrunk(picture: Picture, rows: int, columns: int) -> Float[Tensor, "columns rows 3"]:
     """The picture resized by the mean of the pixels under each new one, and transposed.
 
     Two means of rows with `embedding_bag`: some ten times as fast as `interpolate(mode="area")`.
@@ -304,7 +304,7 @@ def _crops(
         height, width, _ = pictures[at].shape
         left, top = min(max(x0, 1), width) - 1, min(max(y0, 1), height) - 1
         part = pictures[at][top : max(top + 1, y1), left : max(left + 1, x1)]
-        crops[n] = _shrunk(part, size, size)
+        crops[n] = shrunk(part, size, size)
     return crops.permute(0, 3, 1, 2)
 
 
