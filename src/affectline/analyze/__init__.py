@@ -225,9 +225,12 @@ def _warnings(
     if facts is None:
         return ()
     told = any(warning.startswith("no sound") for warning in conversation.warnings)
+    looked = facts.has_video and Modality.VIDEO not in unused
+    seen = any(utterance.face is not None for utterance in conversation)
     return (
         *facts.warnings,
         *([] if facts.has_audio or told else ["no sound"]),
+        *(["no face found in any utterance"] if looked and not seen else []),
         *([f"not used, as asked: {', '.join(unused)}"] if unused else []),
     )
 

@@ -199,7 +199,9 @@ class MTCNN(nn.Module):
         shift = self.pnet.box(x[places[:, 0], places[:, 1]])
         return torch.cat([first, last], dim=1) + shift * (last - first).repeat(1, 2)
 
-    def _refine(self, pictures: Sequence[Picture], which: Which, boxes: Boxes) -> tuple[Which, Boxes]:
+    def _refine(
+        self, pictures: Sequence[Picture], which: Which, boxes: Boxes
+    ) -> tuple[Int[Tensor, " left"], Float[Tensor, "left 4"]]:
         """R-Net on every square: which picture, and the squares that are left."""
         x = self.rnet.dense(self.rnet.stem(_crops(pictures, which, boxes, self.rnet.size)).flatten(1))
         scores = self.rnet.face(x).softmax(dim=1)[:, 1]
