@@ -24,6 +24,7 @@ from affectline.evaluation import AbstentionCheck, RiskCoverage, Run, Truth, eva
 from affectline.features import extract
 from affectline.features.video_faces import Faces
 from affectline.models import infer
+from affectline.models.late_fusion import LateFusion
 from affectline.recipes import SELECT, Data, base, featured, joining, run
 from affectline.types import EMOTIONS, Conversation, LabelSpace, Modality, Prediction
 
@@ -127,22 +128,18 @@ def judge_abstention(checkpoint: Checkpoint, tests: Mapping[str, Data]) -> dict[
 
 def judge_joined(checkpoint: Checkpoint, tests: Mapping[str, Data]) -> dict[str, object]:
     """Made-up utterances of the test parts, as the fusion weights were learned on those of dev."""
-    parts = {
-        ONLY[p]: Data(
-            d.conversations, [[{s: a for s, a in u.items() if len(a)} for u in row] for row in d.features]
-        )
-        for p, d in tests.items()
-    }
-    made = joining.tuples(parts, base.LABELS, 200, seed=1)
+    model = checkpoint.model
+    assert isinstance(model, LateFusion)
+    alone = {ONLY[p]: joining.judged(model, ONLY[p], data, base.LABELS) for p, data in tests.items()}
+    rows = joining.tuples(alone, 200, seed=1)
     results: dict[str, object] = {}
-    for data in [*joining.singles(made), *joining.subsets(made)]:
-        out = infer(checkpoint.model, data.conversations, data.features, base.LABELS)
-        present = [m for m in out.present if out.present[m].any()]
+    for kept in [*({m} for m in alone), *joining.several(alone)]:
+        out = joining.joined(model, alone, rows, kept).out
         right = out.logits.argmax(axis=1) == out.targets.argmax(axis=1)
         recall = [
             right[out.targets[:, n] > 0].mean() for n in range(len(EMOTIONS)) if out.targets[:, n].any()
         ]
-        results[subset(present)] = {"uar": float(np.mean(recall)), "n": len(right)}
+        results[subset(kept)] = {"uar": float(np.mean(recall)), "n": len(right)}
     return results
 
 

@@ -13,8 +13,8 @@ from torch.nn import functional
 from affectline.nn import mtcnn
 from affectline.nn.mtcnn import FOUND, MTCNN
 
-# What facenet-pytorch 2.6.0 finds on the astronaut with the same smallest face (512 / 12 pixels); its x0 and y0,
-# which count pixels from 1, less one.
+# What facenet-pytorch 2.6.0 finds on the astronaut with the same smallest face (512 / 12 pixels); less one its
+# x0 and y0, which count pixels from 1.
 BOX = (178.52925, 60.18369, 267.57620, 174.97536)
 LANDMARKS = (
     (204.3326, 101.1647),
@@ -73,10 +73,20 @@ def test_pictures_without_a_face_or_without_room_for_one_have_none(detector, sha
     assert [len(found) for found in detector.detect(noise)] == [0] * shape[0]
 
 
-def test_a_face_cut_by_the_edge_of_the_picture_is_found(detector, astronaut):
-    (found,) = detector.detect(astronaut[None, 80:, 185:])
+@pytest.mark.parametrize(
+    ("top", "left", "bottom", "right"), [(85, 0, 512, 512), (0, 205, 512, 512), (0, 0, 512, 240)]
+)
+def test_the_landmarks_of_a_face_that_the_edge_cuts_stay_where_they_are(
+    detector, astronaut, top, left, bottom, right
+):
+    (found,) = detector.detect(astronaut[None, top:bottom, left:right])
     assert len(found) == 1
-    np.testing.assert_allclose(found.landmarks[0] + (185, 80), LANDMARKS, atol=6)
+    np.testing.assert_allclose(found.landmarks[0] + (left, top), LANDMARKS, atol=5)
+
+
+def test_a_box_beyond_the_picture_holds_no_face(detector, astronaut):
+    beyond = np.array([(600, 20, 700, 120), (-300, -300, -200, -200), (9, 9, 9, 9)], dtype=np.float32)
+    assert (detector.look_again(astronaut, beyond).scores < FOUND).all()
 
 
 def test_a_face_that_moved_a_little_is_found_again_and_one_that_left_is_not(detector, astronaut):
@@ -89,10 +99,9 @@ def test_a_face_that_moved_a_little_is_found_again_and_one_that_left_is_not(dete
 
 
 def test_the_smallest_face_is_a_share_of_the_picture(detector, astronaut):
-    assert (
-        len(detector.detect(np.tile(astronaut, (2, 3, 1))[None])[0]) == 6
-    )  # 90 of 1024 pixels: a twelfth is 85
-    assert not len(MTCNN.load(min_face=1 / 4).detect(astronaut[None])[0])
+    six = np.tile(astronaut, (2, 3, 1))[None]  # of 1024 pixels each face takes an eleventh
+    assert len(detector.detect(six)[0]) == 6
+    assert not len(MTCNN.load(min_face=1 / 2).detect(astronaut[None])[0])
     with pytest.raises(ValueError, match="0 to 1; got 40"):
         MTCNN.load(min_face=40)
 
@@ -133,11 +142,11 @@ def _written_out(arrays, picture, pools):
 def test_shrunk_is_the_transposed_area_resize(height, width, rows, columns):
     picture = torch.rand(height, width, 3)
     expected = functional.interpolate(picture.permute(2, 0, 1)[None], size=(rows, columns), mode="area")[0]
-    torch.testing.assert_close(mtcnn.shrunk(picture, rows, columns), expected.permute(2, 1, 0))
+    np.testing.assert_allclose(mtcnn.shrunk(picture, rows, columns), expected.permute(2, 1, 0), atol=1e-5)
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_suppression_in_a_map_is_greedy_suppression_of_its_boxes(seed):
     torch.manual_seed(seed)
     score = torch.randn(9, 7)
@@ -150,7 +159,7 @@ def test_suppression_in_a_map_is_greedy_suppression_of_its_boxes(seed):
 
 
 @given(st.integers(0, 10_000), st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_suppression_of_boxes_is_greedy_and_within_each_picture(seed, of_smaller):
     torch.manual_seed(seed)
     low = torch.rand(25, 2) * 20
@@ -162,6 +171,7 @@ def test_suppression_of_boxes_is_greedy_and_within_each_picture(seed, of_smaller
 
 def _greedy(boxes, scores, which, limit, of_smaller):
     kept: list[int] = []
+    boxes, which = boxes.tolist(), which.tolist()
     for n in scores.argsort(descending=True, stable=True).tolist():
         if all(which[n] != which[k] or _share(boxes[n], boxes[k], of_smaller) <= limit for k in kept):
             kept.append(n)

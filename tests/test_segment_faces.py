@@ -1,11 +1,10 @@
-from typing import Any
-
 import numpy as np
 import pytest
 from voice_makers import quiet, voice
 
 from affectline.faces import RATE, Tracked
 from affectline.media import MemoryClip
+from affectline.nn.mtcnn import MTCNN
 from affectline.segment import faces
 from affectline.segment.faces import attach, loudness, who_speaks
 from affectline.types import Conversation, FaceTrack, Span, Utterance
@@ -13,7 +12,7 @@ from affectline.types import Conversation, FaceTrack, Span, Utterance
 
 def face(name: str, motion: np.ndarray, start: float = 0.0) -> Tracked:
     times = start + np.arange(len(motion)) / RATE
-    boxes = np.tile(np.float32([10, 10, 40, 50]), (len(times), 1))
+    boxes = np.tile(np.array([10, 10, 40, 50], np.float32), (len(times), 1))
     track = FaceTrack(name, times, boxes, np.zeros((len(times), 5, 2), np.float32))
     return Tracked(track, np.ones(len(times), np.float32), motion.astype(np.float32))
 
@@ -70,7 +69,7 @@ def test_faces_are_cut_to_their_utterance_and_gaps_are_told(
     monkeypatch.setattr(faces, "track_faces", lambda pictures, _: list(pictures) and seen)
     shares: list[float] = []
     made = told(Span(0.0, 2.0), Span(2.0, 4.4), Span(4.4, 6.0), clip=talk)
-    detector: Any = None  # not asked
+    detector = MTCNN()  # without weights: it is not asked
     first, second, third = attach(made, talk, detector, progress=shares.append)
     assert (first.warnings, second.warnings, third.warnings) == (
         (),
@@ -88,7 +87,7 @@ def test_faces_are_cut_to_their_utterance_and_gaps_are_told(
 def test_a_recording_without_pictures_is_left_as_it_is() -> None:
     clip = MemoryClip(quiet(2.0), 16_000)
     made = told(Span(0.0, 1.0), clip=clip)
-    detector: Any = None  # not asked
+    detector = MTCNN()  # without weights: it is not asked
     assert attach(made, clip, detector) is made
 
 

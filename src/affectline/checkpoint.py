@@ -21,7 +21,7 @@ from affectline.features.opensmile import ComParE, EGeMAPS
 from affectline.features.text_minilm import MiniLM
 from affectline.features.text_tokens import Tokens
 from affectline.features.video_faces import Faces
-from affectline.models import MODELS, infer
+from affectline.models import MODELS, Inferred, infer
 from affectline.timeline import atomic_write
 from affectline.types import Conversation, LabelSpace, Modality, Prediction, modality_of
 
@@ -76,9 +76,12 @@ class Checkpoint:
     ) -> list[Prediction]:
         """Predictions from features, conversation after conversation."""
         out = infer(self.model, conversations, features, self.labels, size=CHUNK)
+        return self.judge(out, [lengths(u) for row in features for u in row])
+
+    def judge(self, out: Inferred, found: Sequence[Mapping[Modality, int]]) -> list[Prediction]:
+        """Predictions from logits and the lengths of what each utterance has."""
         scores = _sigmoid(out.logits)
         by_modality = {m: _sigmoid(logits) for m, logits in out.by_modality.items()}
-        utterances = [u for row in features for u in row]
         predictions: list[Prediction] = []
         for i, row in enumerate(scores):
             there = [m for m in by_modality if out.present[m][i]]
@@ -87,7 +90,7 @@ class Checkpoint:
             predictions.append(Prediction(self._named(row), emotions, alone))
         if self.abstention is None:
             return predictions
-        rows = np.stack([evidence(p, lengths(u)) for p, u in zip(predictions, utterances, strict=True)])
+        rows = np.stack([evidence(p, n) for p, n in zip(predictions, found, strict=True)])
         return [
             replace(p, abstained=bool(a)) for p, a in zip(predictions, self.abstention(rows), strict=True)
         ]

@@ -66,15 +66,15 @@ class Spectrograms:
     """
 
     stream: str = "audio.mel"
-    longest: int = 260  # steps of the part
-    speed: float = 0.15
-    pitch: int = 3  # bands
-    tilt: float = 1.0  # nats, from the lowest band to the highest
-    noise: float = 0.5  # nats, at most
-    bands: int = 8  # masked at once, at most
-    steps: int = 25
+    longest: int = 200  # steps of the part
+    speed: float = 0.1
+    pitch: int = 1  # bands
+    tilt: float = 0.5  # nats, from the lowest band to the highest
+    noise: float = 0.2  # nats, at most
+    bands: int = 6  # masked at once, at most
+    steps: int = 15
     masks: int = 2
-    mix: float = 0.3  # of Beta(mix, mix); 0 = no mixture
+    mix: float = 0.0  # of Beta(mix, mix); 0 = no mixture
 
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
         stream = batch.streams[self.stream]

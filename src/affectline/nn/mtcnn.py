@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Int, Real, UInt8
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag, max_pool2d
+from torch.nn.functional import embedding_bag, max_pool2d, pad
 
 SHA256 = {
     "pnet": "ea6b0c3e685ebee3165326ad6484acc95f2ef78f1c94fbf40a55704fa989f7b5",
@@ -41,6 +41,8 @@ FACTOR = 0.709  # from one picture of the pyramid to the next: half the area
 SMALLEST = 20  # pixels: the networks have not learnt smaller faces
 PROPOSED, REFINED, FOUND = 0.6, 0.7, 0.7  # least scores of P-, R- and O-Net
 OVERLAP = 0.7  # boxes of R-Net (over their union) and of O-Net (over the smaller) that are one face
+
+GREY = 127  # the middle of the bytes, 0 to the networks
 
 Picture = Real[Tensor, "height width 3"]
 Boxes = Float[Tensor, "faces 4"]
@@ -300,13 +302,17 @@ def shrunk(picture: Picture, rows: int, columns: int) -> Float[Tensor, "columns 
 def _crops(
     pictures: Sequence[Picture], which: Which, boxes: Boxes, size: int
 ) -> Float[Tensor, "faces 3 size size"]:
-    """What the pictures show in each box, cut at their edges."""
+    """What the pictures show in each box, and grey beyond their edges.
+
+    Code: facenet-pytorch cuts a box at the edge and stretches what is left to the square, which puts the
+    landmarks of a face at the edge many pixels off.
+    """
     crops = boxes.new_empty(len(boxes), size, size, 3)
     for n, (at, (x0, y0, x1, y1)) in enumerate(zip(which.tolist(), boxes.long().tolist(), strict=True)):
         height, width, _ = pictures[at].shape
-        left, top = min(max(x0, 1), width) - 1, min(max(y0, 1), height) - 1
-        part = pictures[at][top : max(top + 1, y1), left : max(left + 1, x1)]
-        crops[n] = shrunk(part, size, size)
+        x0, y0 = min(x0, width), min(y0, height)  # noqa: PLW2901
+        beyond = (1 - x0, max(x1, x0, 1) - width, 1 - y0, max(y1, y0, 1) - height)  # negative: cuts off
+        crops[n] = shrunk(pad(pictures[at], (0, 0, *beyond), value=GREY), size, size)
     return crops.permute(0, 3, 1, 2)
 
 

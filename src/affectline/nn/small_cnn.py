@@ -109,9 +109,9 @@ def standardise(
 class AudioNet(nn.Module):
     """Expression of a voice from its log-mel spectrogram, pooled over time by attention.
 
-    The spectrogram loses its mean over the utterance, band by band, so that microphone and loudness matter
-    less. Silence is left out of that mean and of the pooling: how much of it surrounds an utterance is an
-    accident of how it was cut.
+    The spectrogram loses its mean over the utterance, so that the distance to the microphone does not
+    matter; its tilt, which is part of how a voice sounds, stays. Silence is left out of that mean and of
+    the pooling: how much of it surrounds an utterance is an accident of how it was cut.
     """
 
     def __init__(self, classes: int, bands: int = 64, width: int = 32, dropout: float = 0.4) -> None:
@@ -132,7 +132,9 @@ class AudioNet(nn.Module):
     def embed(self, mel: Float[Tensor, "n time bands"], mask: Steps) -> Float[Tensor, "n dim"]:
         mask = sounding(mel, mask)
         weights = mask.unsqueeze(-1).to(mel.dtype)
-        mean = (mel * weights).sum(dim=1, keepdim=True) / weights.sum(dim=1, keepdim=True)
+        mean = (mel * weights).mean(dim=2, keepdim=True).sum(dim=1, keepdim=True) / weights.sum(
+            dim=1, keepdim=True
+        )
         x = ((mel - mean) * weights / 3).transpose(1, 2).unsqueeze(1)  # n, 1, bands, time
         x = self.stem(x.contiguous(memory_format=torch.channels_last))
         valid = halved(mask[:, None, None].to(mel.dtype), x.shape[-1])

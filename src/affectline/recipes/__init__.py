@@ -151,11 +151,12 @@ def run(
 def finish(recipe: Recipe, model: nn.Module, dev: Data, *, name: str) -> Checkpoint:
     """What dev decides after training: calibration, thresholds, and when to abstain."""
     out = infer(model, dev.conversations, dev.features, recipe.labels)
-    for modality, logits in out.by_modality.items():
-        there = out.present[modality]
-        fitted = fit_calibration(logits[there], out.targets[there] > 0, out.known[there])
-        model.calibrate(modality, fitted.scale, fitted.bias)  # pyright: ignore[reportCallIssue]
-    out = infer(model, dev.conversations, dev.features, recipe.labels)
+    (modality,) = out.by_modality
+    there = out.present[modality]
+    fitted = fit_calibration(out.logits[there], out.targets[there] > 0, out.known[there])
+    model.calibrate(modality, fitted.scale, fitted.bias)  # pyright: ignore[reportCallIssue]
+    logits = out.logits * np.array(fitted.scale) + np.array(fitted.bias)
+    out = replace(out, logits=logits, by_modality={modality: logits})
     checkpoint = Checkpoint(
         name=name,
         model=model,
@@ -164,7 +165,7 @@ def finish(recipe: Recipe, model: nn.Module, dev: Data, *, name: str) -> Checkpo
         thresholds=thresholds(out),
         about={"data": [recipe.data], "languages": ["en"], "versions": versions()},
     )
-    return replace(checkpoint, abstention=fit_abstention(checkpoint, [dev]))
+    return replace(checkpoint, abstention=fit_abstention(checkpoint, [(out, lengths_of(dev))]))
 
 
 def thresholds(out: Inferred) -> dict[str, tuple[float, ...]]:
@@ -181,19 +182,23 @@ def thresholds(out: Inferred) -> dict[str, tuple[float, ...]]:
     return found
 
 
-def fit_abstention(checkpoint: Checkpoint, dev: Sequence[Data]) -> abstention.Abstention:
+def lengths_of(data: Data) -> list[Mapping[Modality, int]]:
+    """Of every utterance, conversation after conversation."""
+    return [lengths(u) for row in data.features for u in row]
+
+
+def fit_abstention(
+    checkpoint: Checkpoint, dev: Sequence[tuple[Inferred, Sequence[Mapping[Modality, int]]]]
+) -> abstention.Abstention:
     """The rule that says from the evidence how likely the strongest emotion is to be wrong."""
     rows, wrong = [], []
-    for data in dev:
-        predictions = checkpoint.decode(data.conversations, data.features)
-        truth = [u.emotions for c in data.conversations for u in c]
-        features = [f for row in data.features for f in row]
-        known = [i for i, t in enumerate(truth) if t is not None]
-        rows += [abstention.evidence(predictions[i], lengths(features[i])) for i in known]
-        wrong.append(
-            abstention.wrong([predictions[i] for i in known], [truth[i] or frozenset() for i in known])
-        )
-    return abstention.fit(np.stack(rows), np.concatenate(wrong))
+    for out, found in dev:
+        predictions = replace(checkpoint, abstention=None).judge(out, found)
+        rows += [abstention.evidence(p, n) for p, n in zip(predictions, found, strict=True)]
+        truth = [checkpoint.labels.decode(row) for row in out.targets]
+        wrong.append(abstention.wrong(predictions, truth))
+    known = np.concatenate([out.known.all(axis=1) for out, _ in dev])
+    return abstention.fit(np.stack(rows)[known], np.concatenate(wrong)[known])
 
 
 def versions() -> dict[str, str]:

@@ -6,8 +6,8 @@ same single emotion. That tells how far to trust each modality for each label. I
 agree in one person at one moment; a weighted mean, unlike a sum of evidence, does not pretend to know that.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -17,13 +17,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from affectline.batch import Features
 from affectline.checkpoint import Checkpoint, load, load_trained, save, trained
-from affectline.models import infer
+from affectline.models import Inferred, infer
 from affectline.models.late_fusion import STREAMS, LateFusion
 from affectline.recipes import Data, Fusion, Progress, fit_abstention, thresholds, train_recipe, versions
 from affectline.recipes import load as load_split
-from affectline.types import Conversation, LabelSpace, Modality
+from affectline.types import LabelSpace, Modality
 
 
 def train(
@@ -61,26 +60,26 @@ def join(
 ) -> Checkpoint:
     """One checkpoint out of one for each modality: weights, thresholds and abstention are fitted on dev."""
     labels = next(iter(fusion.parts.values())).labels
-    model = LateFusion(fusion.config)
+    model = LateFusion(fusion.config).eval()
     load_trained(model, merged(model, parts))
-    made = tuples(dev, labels, fusion.tuples, seed)
-    learn_weights(model, made, labels)
+    alone = {m: judged(model, m, data, labels) for m, data in dev.items()}
+    rows = tuples(alone, fusion.tuples, seed)
+    learn_weights(model, joined(model, alone, rows, set(alone)).out)
+    sets = [*alone.values(), *(joined(model, alone, rows, kept) for kept in several(alone))]
     checkpoint = Checkpoint(
         name=name,
         model=model,
         labels=labels,
         extractors=fusion.extractors,
-        thresholds={},
+        thresholds={k: v for judged_ in sets for k, v in thresholds(judged_.out).items()},
         about={
             "data": [recipe.data for recipe in fusion.parts.values()],
             "languages": ["en"],
             "versions": versions(),
         },
     )
-    sets = [*(with_all(data) for data in dev.values()), *subsets(made)]
-    found = [thresholds(infer(model, d.conversations, d.features, labels)) for d in sets]
-    checkpoint = replace(checkpoint, thresholds={key: value for f in found for key, value in f.items()})
-    return replace(checkpoint, abstention=fit_abstention(checkpoint, sets))
+    rule = fit_abstention(checkpoint, [(s.out, s.lengths) for s in sets])
+    return replace(checkpoint, abstention=rule)
 
 
 def merged(model: LateFusion, parts: Mapping[Modality, Checkpoint]) -> dict[str, Tensor]:
@@ -91,79 +90,87 @@ def merged(model: LateFusion, parts: Mapping[Modality, Checkpoint]) -> dict[str,
     return state
 
 
-def tuples(dev: Mapping[Modality, Data], labels: LabelSpace, count: int, seed: int) -> Data:
-    """`count` made-up utterances for each label, of one utterance per modality with that label alone."""
-    rng = np.random.default_rng(seed)
-    pools = {m: _by_label(data) for m, data in dev.items()}
-    conversations: list[Conversation] = []
-    features: list[list[Features]] = []
-    for label in labels.names:
-        if not all(pool.get(label) for pool in pools.values()):
-            continue
-        for n in range(count):
-            rows = {m: int(rng.choice(pool[label])) for m, pool in pools.items()}
-            first = dev[next(iter(rows))].conversations[rows[next(iter(rows))]].utterances[0]
-            utterance = replace(first, id=f"{label}{n}", emotions=frozenset({label}), ratings=None)
-            conversations.append(Conversation(utterance.id, (utterance,)))
-            features.append([{s: a for m, i in rows.items() for s, a in dev[m].features[i][0].items()}])
-    return Data(conversations, features)
+@dataclass(frozen=True)
+class Judged:
+    """Utterances as a model sees them, with how much of each modality they have."""
+
+    out: Inferred
+    lengths: Sequence[Mapping[Modality, int]]
 
 
-def _by_label(data: Data) -> dict[str, list[int]]:
-    pools: dict[str, list[int]] = {}
-    for i, conversation in enumerate(data.conversations):
-        emotions = conversation.utterances[0].emotions
-        if emotions is not None and len(emotions) == 1:
-            pools.setdefault(next(iter(emotions)), []).append(i)
-    return pools
-
-
-def subsets(data: Data) -> list[Data]:
-    """The same utterances with every set of two modalities, and with all."""
-    streams = [str(s) for s in data.features[0][0]]
-    kept = [set(pair) for pair in combinations(streams, 2)] if len(streams) > 2 else []
-    return [*(_keep(data, k) for k in kept), data]
-
-
-def singles(data: Data) -> list[Data]:
-    """The same utterances with each modality alone."""
-    return [_keep(data, {str(s)}) for s in data.features[0][0]]
-
-
-def with_all(data: Data) -> Data:
-    """One-modality data with the other streams there, but empty."""
+def judged(model: LateFusion, modality: Modality, data: Data, labels: LabelSpace) -> Judged:
+    """Utterances that have one modality, through a model that knows several."""
     empty: dict[str, np.ndarray] = {
         STREAMS[Modality.TEXT]: np.zeros((0,), np.int64),
         STREAMS[Modality.AUDIO]: np.zeros((0, 64), np.float32),
         STREAMS[Modality.VIDEO]: np.zeros((0, 48, 48, 3), np.uint8),
     }
-    return Data(data.conversations, [[{**empty, **u} for u in row] for row in data.features])
+    stream = STREAMS[modality]
+    features = [[{**empty, stream: u[stream]} for u in row] for row in data.features]
+    out = infer(model, data.conversations, features, labels)
+    return Judged(out, [{modality: len(u[stream])} for row in features for u in row])
 
 
-def _keep(data: Data, streams: set[str]) -> Data:
-    features = [
-        [{s: a if s in streams else a[:0] for s, a in u.items()} for u in row] for row in data.features
-    ]
-    return Data(data.conversations, features)
+def tuples(alone: Mapping[Modality, Judged], count: int, seed: int) -> dict[Modality, np.ndarray]:
+    """`count` rows for each label, of one utterance per modality that shows that label and no other."""
+    rng = np.random.default_rng(seed)
+    rows: dict[Modality, list[np.ndarray]] = {m: [] for m in alone}
+    for label in range(next(iter(alone.values())).out.targets.shape[1]):
+        pools = {m: _showing(j.out, label) for m, j in alone.items()}
+        if all(len(pool) for pool in pools.values()):
+            for m, pool in pools.items():
+                rows[m].append(rng.choice(pool, count))
+    return {m: np.concatenate(found) for m, found in rows.items()}
 
 
-def learn_weights(model: LateFusion, data: Data, labels: LabelSpace, steps: int = 300) -> None:
+def _showing(out: Inferred, label: int) -> np.ndarray:
+    return np.flatnonzero(
+        (out.targets[:, label] > 0) & (out.targets.sum(axis=1) == 1) & out.known.all(axis=1)
+    )
+
+
+def several(modalities: Iterable[Modality]) -> list[set[Modality]]:
+    """Every set of two or more."""
+    names = list(modalities)
+    return [set(c) for size in range(2, len(names) + 1) for c in combinations(names, size)]
+
+
+def joined(
+    model: LateFusion,
+    alone: Mapping[Modality, Judged],
+    rows: Mapping[Modality, np.ndarray],
+    kept: set[Modality],
+) -> Judged:
+    """The made-up utterances of `tuples`, with these modalities."""
+    by_modality = {m: j.out.by_modality[m][rows[m]] for m, j in alone.items()}
+    size = len(next(iter(by_modality.values())))
+    present = {m: np.full(size, m in kept) for m in by_modality}
+    with torch.no_grad():
+        fused = model.fuse(
+            {m: torch.from_numpy(x).unsqueeze(0).float() for m, x in by_modality.items()},
+            {m: torch.from_numpy(x).unsqueeze(0) for m, x in present.items()},
+        )
+    one = next(iter(kept))
+    truth = {k: getattr(alone[one].out, k)[rows[one]] for k in ("targets", "known", "ratings")}
+    out = Inferred(fused[0].numpy(), by_modality, present, **truth)
+    lengths = [{m: alone[m].lengths[rows[m][n]][m] for m in kept} for n in range(size)]
+    return Judged(out, lengths)
+
+
+def learn_weights(model: LateFusion, out: Inferred, steps: int = 300) -> None:
     """Fit the weights of the modalities alone, on every set of two or more of them at once."""
-    out = infer(model, data.conversations, data.features, labels)
-    logits = {m: torch.from_numpy(x).unsqueeze(0) for m, x in out.by_modality.items()}
+    logits = {m: torch.from_numpy(x).unsqueeze(0).float() for m, x in out.by_modality.items()}
     targets = torch.from_numpy(out.targets).unsqueeze(0)
-    sets = [set(c) for k in range(2, len(logits) + 1) for c in combinations(logits, k)]
     optimizer = torch.optim.Adam(model.weights.parameters(), lr=0.05)
     for _ in range(steps):
-        loss = sum((_loss(model, logits, chosen, targets) for chosen in sets), torch.zeros(()))
+        loss = sum((_loss(model, logits, kept, targets) for kept in several(logits)), torch.zeros(()))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
 
 
 def _loss(
-    model: LateFusion, logits: Mapping[Modality, Tensor], chosen: set[Modality], targets: Tensor
+    model: LateFusion, logits: Mapping[Modality, Tensor], kept: set[Modality], targets: Tensor
 ) -> Float[Tensor, ""]:
-    shape = targets.shape[:2]
-    present = {m: torch.full(shape, m in chosen) for m in logits}
+    present = {m: torch.full(targets.shape[:2], m in kept) for m in logits}
     return binary_cross_entropy_with_logits(model.fuse(logits, present), targets)
