@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from benchmarks._record import parser, record
 from benchmarks._talks import Spoken, spoken, write_words
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
 from affectline import Analyzer, Timeline
@@ -123,7 +123,7 @@ def agreement(entries: Sequence[tuple[Spoken, Entry]], modality: Modality | None
         return {"n": len(rows)}
     return {
         "n": len(rows),
-        "spearman": float(spearmanr(valence, sentiment)[0]),
+        "spearman": float(np.corrcoef(rankdata(valence), rankdata(sentiment))[0, 1]),
         "auroc": float(roc_auc_score(positive, valence)),
     }
 

@@ -12,7 +12,7 @@ from timeline_makers import talk
 import affectline
 from affectline import analyze
 from affectline.analyze import Analyzer, Options, find_device
-from affectline.analyze.recordings import Task, finished, plan, write
+from affectline.analyze.recordings import ALL_FORMATS, Task, finished, plan, sha256_of, write
 from affectline.timeline import Timeline
 from affectline.types import EMOTIONS, Modality
 
@@ -38,7 +38,7 @@ def test_a_recording_becomes_a_timeline_of_its_speech(analyzer: Analyzer, record
     stages: list[str] = []
     timeline = analyzer.analyze(recording, progress=lambda stage, _share: stages.append(stage))
     assert timeline.source.path == str(recording)
-    assert timeline.source.sha256 == analyze.recordings.sha256_of(recording)
+    assert timeline.source.sha256 == sha256_of(recording)
     assert timeline.duration == pytest.approx(2.0, abs=0.1)
     assert timeline.labels == EMOTIONS
     assert timeline.checkpoint["name"] == "tiny"
@@ -57,7 +57,7 @@ def test_words_come_from_the_transcript(analyzer: Analyzer, recording: Path, tmp
         ("Ada", 0.1, "Hello there."),
         ("Ben", 1.0, "Oh no."),
     ]
-    assert timeline.settings["transcript"] == analyze.recordings.sha256_of(script)
+    assert timeline.settings["transcript"] == sha256_of(script)
 
 
 def test_a_transcript_alone_is_a_recording_without_times(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_transcripts_are_matched_by_name(tmp_path: Path) -> None:
 
 
 def test_a_timeline_is_written_in_every_format(tmp_path: Path) -> None:
-    files = write(talk(3), tmp_path / "out" / "talk", analyze.recordings.ALL_FORMATS)
+    files = write(talk(3), tmp_path / "out" / "talk", ALL_FORMATS)
     assert {p.name for p in (tmp_path / "out" / "talk").iterdir()} == {p.name for p in files.values()}
     assert files["html"].name == "report.html"
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["talk"]

@@ -1,4 +1,6 @@
 import os
+import socket
+import threading
 import wave
 from pathlib import Path
 
@@ -181,6 +183,20 @@ def test_what_cannot_be_read_is_refused_with_the_file_the_fault_and_the_way_out(
         assert wrong in message
         assert way_out in message
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_playlist_does_not_reach_the_network(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        path = tmp_path / "list.m3u8"
+        path.write_text(
+            f"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:{server.getsockname()[1]}/a.ts\n#EXT-X-ENDLIST\n"
+        )
+        caller = threading.Thread(target=lambda: pytest.raises(MediaError, probe, path), daemon=True)
+        caller.start()
+        caller.join(timeout=5)
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
 
 
 def test_a_file_that_may_not_be_read_is_refused(talk, tmp_path):

@@ -164,7 +164,9 @@ class _Tracker:
         sums = np.add.reduceat(np.add.reduceat(thin, rows, axis=0), columns, axis=1)
         coarse = sums / (thin.size / sums.size)
         before, self.coarse = self.coarse, coarse
-        return before is not None and (before.shape != coarse.shape or np.abs(coarse - before).mean() > CUT)
+        return before is not None and bool(
+            before.shape != coarse.shape or np.abs(coarse - before).mean() > CUT
+        )
 
 
 def _add(face: _Face, time: float, picture: Picture, found: Detections, n: int) -> None:

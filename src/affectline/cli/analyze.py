@@ -159,11 +159,14 @@ class Job:
 
     def _load(self, stages: terminal.Stages) -> None:
         """Load the checkpoint, and say what its user must know."""
+        from affectline.report import LICENCES
+
         stages.begin("affectline")
         stages(f"loading the checkpoint {self.checkpoint}")
         loaded = self.analyzer.checkpoint
-        if "licence" in loaded.about:
-            stages.say(f"the weights of {loaded.name}: {loaded.about['licence']}")
+        licence = loaded.about.get("licence", LICENCES.get(loaded.name))
+        if licence:
+            stages.say(f"the weights of {loaded.name}: {licence}")
         for note in self.plan.notes:
             stages.say(f"note: {note}")
 

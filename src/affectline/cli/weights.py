@@ -85,10 +85,11 @@ def _all() -> Iterator[Weights]:
 
 def _checkpoints() -> Iterator[Weights]:
     from affectline.checkpoint import installed
+    from affectline.report import LICENCES
 
     for name, folder in installed().items():
         config = to_json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        licence = config["about"].get("licence", "see its README.md")
+        licence = config["about"].get("licence", LICENCES.get(name, "see its README.md"))
         shipped = Weights(f"checkpoint {name}", "scores emotions", licence, "with affectline")
         yield _checked(shipped, folder / "model.safetensors", config["weights_sha256"])
 

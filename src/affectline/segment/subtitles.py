@@ -4,7 +4,7 @@ import html
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 OTHERS = (".ass", ".ssa", ".ttml", ".sami", ".smi")
 """Endings of the formats that are read through pysubs2."""
@@ -86,8 +86,9 @@ def clock(time: str) -> float | None:
 
 
 def _read(time: str) -> float:
-    parts = time.lstrip("-").replace(",", ".").split(":")
-    total = sum(float(part) * 60**n for n, part in enumerate(reversed(parts)))
+    total = 0.0
+    for part in time.lstrip("-").replace(",", ".").split(":"):
+        total = 60 * total + float(part)
     return -total if time.startswith("-") else total
 
 
@@ -117,5 +118,6 @@ def _named(found: list[Cue]) -> list[Cue]:
     speaker, renamed = None, []
     for cue, match in zip(found, matches, strict=True):
         speaker = (match[1] or match[2]).strip() if match else speaker
-        renamed.append(replace(cue, speaker=speaker, text=cue.text[match.end() :] if match else cue.text))
+        text = cue.text[match.end() :] if match else cue.text
+        renamed.append(Cue(cue.start, cue.end, text, speaker, cue.place))
     return renamed
