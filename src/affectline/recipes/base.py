@@ -24,7 +24,7 @@ def text() -> Recipe:
         config=Config(classes=len(EMOTIONS), text=32, dropout=0.2),
         objective=Objective(),
         train=Train(
-            epochs=4, batch=64, learning_rate=1e-3, weight_decay=0.01, clip=1.0, average=0.998, patience=2
+            epochs=3, batch=64, learning_rate=1e-3, weight_decay=0.01, clip=1.0, average=0.998, patience=2
         ),
         select="map",
         data="GoEmotions (Demszky et al. 2020), CC BY 4.0",
