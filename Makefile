@@ -2,7 +2,7 @@
 PYTHON ?= python3
 CONSTRAINTS ?= constraints.txt
 VENV := .venv
-BENCHMARKS = $(filter-out benchmarks/_%.py,$(wildcard benchmarks/*.py))
+BENCHMARKS = $(patsubst benchmarks/%.py,%,$(filter-out benchmarks/_%.py benchmarks/results_page.py,$(wildcard benchmarks/*.py))) results_page
 
 .PHONY: help demo test check bench
 .DELETE_ON_ERROR:
@@ -25,7 +25,7 @@ check: $(VENV)/ready-dev
 	$(VENV)/bin/pyright
 
 bench: $(VENV)/ready-dev
-	@set -e; for file in $(BENCHMARKS); do echo "$$file"; $(VENV)/bin/python "$$file"; done
+	@set -e; for name in $(BENCHMARKS); do echo "benchmarks.$$name"; $(VENV)/bin/python -m "benchmarks.$$name"; done
 
 # ready-X says that the extra X is installed as pinned; a change of the pins installs it again.
 $(VENV)/ready-%: pyproject.toml constraints.txt | $(VENV)/bin/pip

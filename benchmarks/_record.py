@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 
 from affectline.evaluation import hardware
-from affectline.timeline import atomic_write
+from affectline.files import atomic_write
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "results"

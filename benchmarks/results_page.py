@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks._record import FOLDER, ROOT
 
-from affectline.timeline import atomic_write
+from affectline.files import atomic_write
 
 Fields = Mapping[str, Any]
 

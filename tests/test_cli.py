@@ -90,7 +90,7 @@ def test_every_command_has_help(affectline: Affectline, command: str) -> None:
         (["analyze", "x.mp4", "--explain"], "--explain"),
         (["train", "base.txt"], "did you mean base.text?"),
         (["train", "base.text", "train.epoch=2"], "'epoch'"),
-        (["train", "base.text", "train.epochs=many"], "the setting is now 4, a int"),
+        (["train", "base.text", "train.epochs=many"], "the setting is now 3, of type int"),
         (["train", "base.text", "epochs"], "is no change"),
         (["train", "base.text"], "AFFECTLINE_DATA"),
         (["train", "base.text", "--root", "no-such"], "'no-such' does not exist"),

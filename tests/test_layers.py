@@ -10,9 +10,9 @@ import pytest
 
 # fmt: off
 LAYERS = [
-    "types", "checked", "timeline", "exports", "media", "corpora", "batch", "nn", "faces", "features",
-    "losses", "models", "abstention", "checkpoint", "evaluation", "training", "explain", "segment", "report",
-    "analyze", "recipes", "scale", "server", "cli", "__init__", "__main__",
+    "types", "checked", "files", "timeline", "exports", "media", "corpora", "batch", "nn", "faces",
+    "features", "losses", "models", "abstention", "checkpoint", "evaluation", "training", "explain",
+    "segment", "report", "analyze", "recipes", "scale", "server", "cli", "__init__", "__main__",
 ]
 # fmt: on
 HEAVY = {

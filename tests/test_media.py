@@ -191,7 +191,12 @@ def test_a_playlist_does_not_reach_the_network(tmp_path):
         path.write_text(
             f"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:{server.getsockname()[1]}/a.ts\n#EXT-X-ENDLIST\n"
         )
-        caller = threading.Thread(target=lambda: pytest.raises(MediaError, probe, path), daemon=True)
+
+        def refused():
+            with pytest.raises(MediaError):
+                probe(path)
+
+        caller = threading.Thread(target=refused, daemon=True)
         caller.start()
         caller.join(timeout=5)
         server.setblocking(False)

@@ -212,7 +212,7 @@ def test_a_jump_over_key_frames_decodes_nothing_between(files, monkeypatch):
 
 
 def test_pictures_after_a_jump_begin_with_one_that_needs_no_other(tmp_path):
-    """A jump into a transport stream lands between key frames, and a decoder of MPEG-4 part 2 shows debris."""
+    """A jump into a transport stream lands between key frames; MPEG-4 part 2 then shows debris."""
     path = make_video(
         tmp_path / "debris.ts", codec="mpeg4", seconds=4.0, keyframes=40, tone=440.0, interleaved=True
     )

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from timeline_makers import talk, track
 
 from affectline import timeline as module
-from affectline.timeline import Source, Timeline, atomic_write
+from affectline.files import atomic_write
+from affectline.timeline import Source, Timeline
 from affectline.types import Conversation, Modality, Prediction, Span, Utterance, Word
 
 LABELS = ("joy", "anger")

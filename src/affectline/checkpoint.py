@@ -20,13 +20,14 @@ from affectline.features.audio_mel import Mel
 from affectline.features.opensmile import ComParE, EGeMAPS
 from affectline.features.text_minilm import MiniLM
 from affectline.features.text_tokens import Tokens
+from affectline.features.video_expression import Expression
 from affectline.features.video_faces import Faces
+from affectline.files import atomic_write
 from affectline.models import MODELS, Inferred, infer
-from affectline.timeline import atomic_write
 from affectline.types import Conversation, LabelSpace, Modality, Prediction, modality_of
 
 FORMAT = 1
-EXTRACTORS = {e.__name__: e for e in (Tokens, MiniLM, Mel, EGeMAPS, ComParE, Faces)}
+EXTRACTORS = {e.__name__: e for e in (Tokens, MiniLM, Mel, EGeMAPS, ComParE, Faces, Expression)}
 CHUNK = 16  # utterances in memory at once, with their sound and pictures
 
 

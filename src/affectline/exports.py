@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from affectline.timeline import Entry, Timeline, atomic_write, relative_to
+from affectline.files import atomic_write, relative_to
+from affectline.timeline import Entry, Timeline
 from affectline.types import Span
 
 

@@ -7,15 +7,14 @@ Keys that are not named here may be added to the JSON; a reader ignores those th
 import json
 import math
 import os
-import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from affectline.checked import NULL, each, numbers, parse_json, take, texts
+from affectline.files import atomic_write, relative_to
 from affectline.types import Conversation, FaceTrack, Modality, Prediction, Span, Utterance, Word
 
 if TYPE_CHECKING:
@@ -146,7 +145,18 @@ class Timeline:
 
     def document(self) -> dict[str, Any]:
         """The timeline as plain dictionaries and lists: what the JSON holds."""
-        return _document(self)
+        return {
+            "version": VERSION,
+            "source": asdict(self.source),
+            "duration": self.duration,
+            "labels": list(self.labels),
+            "thresholds": dict(self.thresholds),
+            "checkpoint": dict(self.checkpoint),
+            "speakers": [asdict(s) for s in self.speakers],
+            "warnings": list(self.warnings),
+            "settings": dict(self.settings),
+            "utterances": [_row(u) for u in self.utterances],
+        }
 
     def to_json(self) -> str:
         """The JSON as text, one utterance a line."""
@@ -206,41 +216,6 @@ class Timeline:
         return pd.DataFrame(rows, columns=names).astype(kinds)  # pyright: ignore[reportArgumentType]
 
 
-def atomic_write(path: Path | str, content: bytes | str) -> None:
-    """Write a file whole or not at all: under a temporary name beside it, then renamed. Text is UTF-8.
-
-    Raises:
-        OSError: it could not be written; what stood there before still stands, and nothing else is left.
-    """
-    path = Path(path)
-    raw = content.encode("utf-8") if isinstance(content, str) else content
-    temporary = path.parent / f".{uuid.uuid4().hex}.part"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "xb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:  # Ctrl-C too leaves nothing behind
-        with suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, OSError):
-            raise OSError(error.errno, f"{error.strerror}; the file was not written", str(path)) from error
-        raise
-
-
-def relative_to(path: str | None, file: Path) -> str | None:
-    """`path` as seen from the folder of `file`, with "/"; as it is where the two share no root (Windows)."""
-    if path is None:
-        return None
-    absolute = Path(os.path.realpath(Path(path).parent)) / Path(path).name
-    try:
-        return Path(os.path.relpath(absolute, os.path.realpath(file.parent))).as_posix()
-    except ValueError:
-        return absolute.as_posix()
-
-
 def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else round(float(value), digits)
 
@@ -255,14 +230,13 @@ def _scores(scores: Mapping[str, float], labels: Sequence[str]) -> dict[str, flo
 
 
 def _entry(utterance: Utterance, prediction: Prediction, labels: Sequence[str]) -> Entry:
-    words = tuple(Word(w.text, w.span and _span(w.span)) for w in utterance.words)
     return Entry(
         id=utterance.id,
         speaker=utterance.speaker,
         span=utterance.span and _span(utterance.span),
         text=utterance.text,
         text_source="none" if utterance.text is None else utterance.text_source,
-        words=words,
+        words=tuple(Word(w.text, w.span and _span(w.span)) for w in utterance.words),
         modalities=_modalities(utterance, prediction),
         scores=_scores(prediction.scores, labels),
         emotions=tuple(sorted(prediction.emotions, key=lambda e: (-prediction.scores.get(e, 0), e))),
@@ -280,12 +254,8 @@ def _modalities(utterance: Utterance, prediction: Prediction) -> tuple[Modality,
     if prediction.by_modality:
         return tuple(m for m in Modality if m in prediction.by_modality)
     clip = utterance.clip
-    there = {
-        Modality.TEXT: bool(utterance.text),
-        Modality.AUDIO: clip is not None and clip.has_audio,
-        Modality.VIDEO: clip is not None and clip.has_video,
-    }
-    return tuple(m for m in Modality if there[m] and m not in utterance.missing)
+    there = (bool(utterance.text), clip is not None and clip.has_audio, clip is not None and clip.has_video)
+    return tuple(m for m, here in zip(Modality, there, strict=True) if here and utterance.has(m))
 
 
 def _face(track: FaceTrack, span: Span | None) -> Face:
@@ -302,24 +272,7 @@ def _dump(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _document(timeline: Timeline) -> dict[str, Any]:
-    source = timeline.source
-    return {
-        "version": VERSION,
-        "source": {"path": source.path, "sha256": source.sha256, "duration": source.duration},
-        "duration": timeline.duration,
-        "labels": list(timeline.labels),
-        "thresholds": dict(timeline.thresholds),
-        "checkpoint": dict(timeline.checkpoint),
-        "speakers": [{"id": s.id, "name": s.name} for s in timeline.speakers],
-        "warnings": list(timeline.warnings),
-        "settings": dict(timeline.settings),
-        "utterances": [_row(u) for u in timeline.utterances],
-    }
-
-
 def _row(u: Entry) -> dict[str, Any]:
-    face = u.face and {"track": u.face.track, "boxes": [list(b) for b in u.face.boxes], "match": u.face.match}
     return {
         "id": u.id,
         "speaker": u.speaker,
@@ -338,7 +291,7 @@ def _row(u: Entry) -> dict[str, Any]:
         "abstained": u.abstained,
         "by_modality": {str(m): dict(s) for m, s in u.by_modality.items()},
         "warnings": list(u.warnings),
-        "face": face,
+        "face": u.face and asdict(u.face),
         "explanations": [dict(e) for e in u.explanations],
     }
 
@@ -347,10 +300,7 @@ def _parse(document: Any) -> Timeline:
     where = "the timeline"
     version = take(document, "version", int, where)
     if version != VERSION:
-        raise ValueError(
-            f"it has version {version}, but this affectline reads version {VERSION}; "
-            "install the affectline that wrote it"
-        )
+        raise ValueError(f"it is of version {version}, not {VERSION}; install the affectline that wrote it")
     source = take(document, "source", dict, where)
     speakers = each(take(document, "speakers", list, where), dict, "'speakers'")
     rows = each(take(document, "utterances", list, where), dict, "'utterances'")
@@ -365,10 +315,7 @@ def _parse(document: Any) -> Timeline:
         labels=texts(document, "labels", where),
         checkpoint={n: take(checkpoint, n, (str, NULL), "'checkpoint'") for n in ("name", "sha256")},
         speakers=tuple(
-            Speaker(
-                take(s, "id", str, "a speaker"),
-                take(s, "name", (str, NULL), "a speaker"),
-            )
+            Speaker(take(s, "id", str, "a speaker"), take(s, "name", (str, NULL), "a speaker"))
             for s in speakers
         ),
         utterances=tuple(_parse_row(row, f"utterance {n}") for n, row in enumerate(rows, start=1)),
@@ -427,11 +374,8 @@ def _parse_face(face: Any, where: str) -> Face | None:
     boxes = each(take(face, "boxes", list, where), list, where)
     if any(len(b) != 5 or any(not isinstance(v, int | float) for v in b) for b in boxes):
         raise ValueError(f"{where}: a box must be five numbers: time, x0, y0, x1, y1")
-    track, match = (
-        take(face, "track", str, where),
-        take(face, "match", (float, NULL), where),
-    )
-    return Face(track, tuple((b[0], b[1], b[2], b[3], b[4]) for b in boxes), match)
+    rows = tuple((b[0], b[1], b[2], b[3], b[4]) for b in boxes)
+    return Face(take(face, "track", str, where), rows, take(face, "match", (float, NULL), where))
 
 
 def _check(timeline: Timeline) -> None:
@@ -452,7 +396,5 @@ def _check(timeline: Timeline) -> None:
                 if not 0 <= score <= 1:
                     raise ValueError(f"{where}: the score of {name} must be in 0 to 1, got {score}")
         if not (0 <= u.uncertainty <= 1 and -1 <= u.valence <= 1):
-            raise ValueError(
-                f"{where}: uncertainty must be in 0 to 1 and valence in -1 to 1, "
-                f"got {u.uncertainty} and {u.valence}"
-            )
+            got = f"got {u.uncertainty} and {u.valence}"
+            raise ValueError(f"{where}: uncertainty must be in 0 to 1 and valence in -1 to 1, {got}")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from affectline.batch import Batch, Features, collate
 from affectline.checkpoint import load_trained, trained
-from affectline.timeline import atomic_write
+from affectline.files import atomic_write
 from affectline.types import Conversation, LabelSpace
 
 Objective = Callable[[nn.Module, Batch], Mapping[str, Tensor]]

@@ -78,7 +78,7 @@ def evaluate(
     results |= {"corpus": corpus, "split": split, "without": list(without), "checkpoints": checkpoints}
     text = to_json.dumps(results, indent=1, allow_nan=False)
     if out is not None:
-        from affectline.timeline import atomic_write
+        from affectline.files import atomic_write
 
         atomic_write(out, text + "\n")
     if json:

@@ -15,7 +15,7 @@ from affectline.evaluation.bootstrap import Metric, bootstrap, mean_over
 from affectline.evaluation.calibration import check_calibration, reliability
 from affectline.evaluation.metrics import Counts, Marks, Scores, Thresholds, Values, Weights
 from affectline.evaluation.selective import RiskCoverage, binary_entropy
-from affectline.timeline import atomic_write
+from affectline.files import atomic_write
 from affectline.types import Conversation, LabelSpace
 
 

@@ -88,7 +88,11 @@ class FaceNet(nn.Module):
         self.head = nn.Linear(self.embedding, classes)
 
     def embed(self, faces: Float[Tensor, "face 1 48 48"]) -> Float[Tensor, "face dim"]:
-        """Faces as `standardise` makes them."""
+        """Faces as `standardise` makes them; in use, the mean of each and its mirror image."""
+        seen = self._pooled(faces)
+        return seen if self.training else (seen + self._pooled(faces.flip(-1))) / 2
+
+    def _pooled(self, faces: Float[Tensor, "face 1 48 48"]) -> Float[Tensor, "face dim"]:
         return self.body(faces.contiguous(memory_format=torch.channels_last)).mean(dim=(2, 3))
 
     def forward(self, faces: Float[Tensor, "face 1 48 48"]) -> Float[Tensor, "face classes"]:

@@ -93,6 +93,6 @@ def _parsed(present: Any, value: str, change: str) -> Any:
         parsed = float(parsed)
     plain = isinstance(present, bool | int | float | tuple) or present is None
     if not plain or (present is not None and type(parsed) is not type(present)):
-        kind = type(present).__name__ if plain else "part of the recipe and not a value"
-        raise ValueError(f"{change}: the setting is now {present!r}, a {kind}; {value!r} cannot replace it")
+        kind = f"of type {type(present).__name__}" if plain else "part of the recipe and not a value"
+        raise ValueError(f"{change}: the setting is now {present!r}, {kind}; {value!r} cannot replace it")
     return parsed

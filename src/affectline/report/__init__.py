@@ -22,7 +22,8 @@ from rich.table import Table
 from rich.text import Text
 
 from affectline.exports import emotions_of
-from affectline.timeline import Entry, Timeline, atomic_write, relative_to
+from affectline.files import atomic_write, relative_to
+from affectline.timeline import Entry, Timeline
 
 PALETTE = {
     "neutral": "#8b929c",
