@@ -300,7 +300,7 @@ def _parse(document: Any) -> Timeline:
     where = "the timeline"
     version = take(document, "version", int, where)
     if version != VERSION:
-        raise ValueError(f"it is of version {version}, not {VERSION}; install the affectline that wrote it")
+        raise ValueError(f"it has version {version}, this reads version {VERSION}; install what wrote it")
     source = take(document, "source", dict, where)
     speakers = each(take(document, "speakers", list, where), dict, "'speakers'")
     rows = each(take(document, "utterances", list, where), dict, "'utterances'")
