@@ -18,7 +18,7 @@ from analyze_makers import make_checkpoint, make_csv, make_talk
 from media_makers import make_sound, make_video
 from voice_makers import RATE, voice
 
-from affectline import timeline
+from affectline import files
 from affectline.cli import main
 from affectline.timeline import Timeline
 
@@ -217,7 +217,7 @@ def test_a_full_disk_costs_the_recording_and_leaves_nothing_of_it(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         sync(file)
 
-    monkeypatch.setattr(timeline.os, "fsync", full_once)
+    monkeypatch.setattr(files.os, "fsync", full_once)
     code, error = _run(capfd, "analyze", folder, "--checkpoint", tiny, "--out", tmp_path / "out")
     assert code == 1
     assert "No space left on device" in error
