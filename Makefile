@@ -32,6 +32,12 @@ $(VENV)/ready-%: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	$(VENV)/bin/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable ".[$*]"
 	@touch $@
 
+# The speaker network's weights; its other dependencies need a compiler and are not used.
+$(VENV)/ready-dev: $(VENV)/voices
+$(VENV)/voices: constraints.txt | $(VENV)/bin/pip
+	$(VENV)/bin/python -m pip install --quiet --constraint $(CONSTRAINTS) --no-deps Resemblyzer
+	@touch $@
+
 $(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit("affectline needs Python 3.11 or newer, this is %d.%d; say make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)

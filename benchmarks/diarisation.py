@@ -6,11 +6,10 @@ The diarisation error rate (missed + false + confused speech, over all speech; l
 meeting (AMI, two voices, 30 s) and on conversations joined from single-speaker files with 0.1-0.6 s between
 them: RAVDESS actors 15-20, who act strong emotions (the hard case: a voice changes more than with the
 speaker), and the last five videos of MOSI (spontaneous speech; each video has a microphone of its own, which
-helps). `APART` and the clustering were chosen on actors 1-14 and the first five videos.
+helps). `apart` and the clustering were chosen on actors 1-14 and the first five videos.
 
-Compared are the number of speakers estimated or told, and the voice network against cepstra (40 bands, 20
-coefficients, their means and deviations over the same windows, whitened within the recording), which need
-no weights.
+Compared are the number of speakers estimated or told, and the speaker network (needs the package Resemblyzer)
+against cepstra, which need no weights.
 """
 
 from collections import defaultdict
@@ -21,17 +20,16 @@ from unittest.mock import patch
 
 import numpy as np
 from benchmarks._record import parser, record
-from jaxtyping import Float32
-from scipy.fft import dct
 from scipy.optimize import linear_sum_assignment
 
 from affectline.media import FileClip, MemoryClip
 from affectline.segment import speakers
 from affectline.segment.speakers import Turn, by_voice
 from affectline.segment.speech import RATE, Speech, detect
+from affectline.segment.voice import Cepstra, Network, Voice
 from affectline.types import Clip, Span
 
-Listen = Callable[[Clip, Sequence[Span]], speakers.Voices]
+Listen = Callable[[Clip, Sequence[Span], Voice], speakers.Voices]
 Made = tuple[MemoryClip | FileClip, Speech, list[Turn]]
 GRID = 100  # points a second on which speech is counted
 FILES = 20  # in a joined conversation
@@ -52,24 +50,20 @@ def main() -> None:
 
 
 def judged(made: Sequence[Made]) -> dict[str, object]:
-    def over(told: bool) -> dict[str, float]:
-        found = [
-            rates(
-                true, by_voice(clip, speech, len({t.speaker for t in true}) if told else None), clip.duration
-            )
-            for clip, speech, true in made
-        ]
-        return {name: round(float(np.mean([f[name] for f in found])), 3) for name in found[0]}
-
     results: dict[str, object] = {"recordings": len(made)}
-    with patch.object(speakers, "listen", remembered(speakers.listen)):
-        results |= {"number_estimated": over(False), "number_told": over(True)}
-    with (
-        patch.object(speakers, "embed", cepstra),
-        patch.object(speakers, "listen", whitened(speakers.listen)),
-    ):
-        results["cepstra_number_told"] = over(True)
+    for name, voice in (("network", Network()), ("cepstra", Cepstra())):
+        with patch.object(speakers, "listen", remembered(speakers.listen)):
+            for told in (False, True):
+                results[f"{name}_number_{'told' if told else 'estimated'}"] = mean_rates(made, voice, told)
     return results
+
+
+def mean_rates(made: Sequence[Made], voice: Voice, told: bool) -> dict[str, float]:
+    found = []
+    for clip, speech, true in made:
+        count = len({t.speaker for t in true}) if told else None
+        found.append(rates(true, by_voice(clip, speech, count, voice), clip.duration))
+    return {name: round(float(np.mean([f[name] for f in found])), 3) for name in found[0]}
 
 
 def rates(true: Sequence[Turn], found: Sequence[Turn], duration: float) -> dict[str, float]:
@@ -152,32 +146,14 @@ def _joined(parts: Sequence[tuple[str, Path]], rng: np.random.Generator) -> Made
     return clip, detect(clip), true
 
 
-def cepstra(mels: Float32[np.ndarray, "window time 40"]) -> Float32[np.ndarray, "window 256"]:
-    """Means and deviations of 20 cepstra and of their differences; the rest of the 256 is zero."""
-    found = np.asarray(dct(np.log(mels + 1e-6), norm="ortho", axis=2))[:, :, 1:21]
-    steps = np.diff(found, axis=1)
-    parts = [found.mean(axis=1), found.std(axis=1), steps.mean(axis=1), steps.std(axis=1)]
-    return np.pad(np.concatenate(parts, axis=1), ((0, 0), (0, 256 - 80))).astype(np.float32)
-
-
 def remembered(listen: Listen) -> Listen:
     """The voices of a recording are the same however many speakers are looked for."""
     known: dict[int, speakers.Voices] = {}
 
-    def heard(recording: Clip, stretches: Sequence[Span]) -> speakers.Voices:
+    def heard(recording: Clip, stretches: Sequence[Span], voice: Voice) -> speakers.Voices:
         if id(recording) not in known:
-            known[id(recording)] = listen(recording, stretches)
+            known[id(recording)] = listen(recording, stretches, voice)
         return known[id(recording)]
-
-    return heard
-
-
-def whitened(listen: Listen) -> Listen:
-    def heard(recording: Clip, stretches: Sequence[Span]) -> speakers.Voices:
-        voices = listen(recording, stretches)
-        vectors = (voices.vectors - voices.vectors.mean(axis=0)) / (voices.vectors.std(axis=0) + 1e-3)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-9
-        return speakers.Voices(voices.starts, voices.ends, vectors)
 
     return heard
 
@@ -192,7 +168,7 @@ def speed() -> dict[str, float]:
     speech = Speech(
         tuple(Span(n * 5.0, n * 5.0 + 4.5) for n in range(120)), np.ones(18_750, dtype=np.float32)
     )
-    by_voice(clip, speech)
+    by_voice(clip, speech, voice=Network())
     return {
         "speech_detection_of_real_time": round((heard - begin) / 600, 4),
         "speakers_of_real_time": round((process_time() - heard) / 600, 4),

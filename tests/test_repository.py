@@ -12,7 +12,6 @@ ROOT = Path(__file__).parents[1]
 BINARY = {
     "examples/demo.mp4": 1_000_000,
     "src/affectline/checkpoints/base/model.safetensors": 10_000_000,
-    "src/affectline/segment/voice.safetensors": 3_000_000,
 }
 """The only files that are not text, and the most bytes that each may have."""
 TEXT = 300_000  # bytes

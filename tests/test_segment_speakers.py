@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from voice_makers import quiet, voice
 
 from affectline.media import MemoryClip
-from affectline.segment import speakers
+from affectline.segment import speakers, transcribe
+from affectline.segment import voice as voices
 from affectline.segment.speakers import Pyannote, Turn, by_voice, speaker_of, viterbi
 from affectline.segment.speech import Speech, detect
-from affectline.segment.voice import encoder, mel
+from affectline.segment.voice import Cepstra, Network, Voice, best_voice, encoder, mel
 from affectline.types import Span
 
 HIGH = {"pitch": 220.0, "tract": 1.2}
@@ -35,11 +36,11 @@ def speech(talk: MemoryClip) -> Speech:
     return detect(talk)
 
 
-@pytest.mark.parametrize("count", [None, 2])
+@pytest.mark.parametrize(("count", "by"), [(None, Network()), (2, Network()), (2, Cepstra())])
 def test_two_voices_are_told_apart_even_inside_one_stretch(
-    talk: MemoryClip, speech: Speech, count: int | None
+    talk: MemoryClip, speech: Speech, count: int | None, by: Voice
 ) -> None:
-    turns = by_voice(talk, speech, count)
+    turns = by_voice(talk, speech, count, by)
     first, second = turns[0].speaker, turns[1].speaker
     assert first != second
     assert [t.speaker for t in turns] == [first, second, first, second]
@@ -66,9 +67,9 @@ def test_turns_are_in_order_and_cover_the_speech_once(talk: MemoryClip, speech: 
 def test_sound_is_read_in_blocks_without_changing_the_voices(
     talk: MemoryClip, speech: Speech, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = speakers.listen(talk, speech.spans)
+    whole = speakers.listen(talk, speech.spans, Network())
     monkeypatch.setattr("affectline.segment.speech.BLOCK", 1.0)
-    pieces = speakers.listen(talk, speech.spans)
+    pieces = speakers.listen(talk, speech.spans, Network())
     np.testing.assert_allclose(pieces.vectors, whole.vectors, atol=1e-4)
     np.testing.assert_allclose(np.linalg.norm(whole.vectors, axis=1), 1.0, atol=1e-5)
 
@@ -113,6 +114,34 @@ def test_bands_peak_where_the_tone_is() -> None:
 def test_the_encoder_is_small_and_in_float32() -> None:
     assert sum(p.numel() for p in encoder().parameters()) == 1_423_616
     assert {p.dtype for p in encoder().parameters()} == {torch.float32}
+
+
+def test_the_network_is_used_where_its_weights_are_and_else_the_fallback_is_said(
+    talk: MemoryClip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(best_voice(), Network), f"the tests need its weights: {voices.INSTALL}"
+    assert not any("spectra" in note for note in transcribe(talk, id="talk").warnings)
+    monkeypatch.setattr(voices.importlib.util, "find_spec", lambda name: None)
+    assert isinstance(best_voice(), Cepstra)
+    assert any(voices.INSTALL in note for note in transcribe(talk, id="talk").warnings)
+    assert any(voices.INSTALL in note for note in transcribe(talk, id="talk", speakers=2).warnings)
+    assert not any("spectra" in note for note in transcribe(talk, id="talk", speakers=1).warnings)
+
+
+def test_other_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pretrained.pt").write_bytes(b"other weights")
+    monkeypatch.setattr(voices, "weights", lambda: tmp_path / "pretrained.pt")
+    with pytest.raises(ValueError, match="is not of version 0"):
+        encoder.__wrapped__()
+
+
+def test_cepstra_do_not_change_with_the_microphone() -> None:
+    windows = np.stack([mel(voice(1.6, seed=n, pitch=100.0 + 40 * n)) + 1 for n in range(4)])[:, :160]
+    by = Cepstra()
+    here = by.compare(by.embed(windows))
+    there = by.compare(by.embed(windows * np.linspace(0.5, 4.0, 40, dtype=np.float32)))
+    np.testing.assert_allclose(here, there, atol=0.05)
+    np.testing.assert_allclose(np.linalg.norm(here, axis=1), 1.0, atol=1e-4)
 
 
 def test_pyannote_is_asked_as_its_documentation_says(

@@ -67,8 +67,7 @@ def _all() -> Iterator[Weights]:
     yield from _mtcnn()
     silero = Weights("Silero VAD", "finds speech", "MIT", "package silero-vad")
     yield _checked(silero, _packaged("silero_vad", "data/silero_vad.jit"))
-    voice = Weights("Resemblyzer's encoder", "tells speakers apart", "Apache-2.0", "with affectline")
-    yield _checked(voice, _packaged("affectline", "segment/voice.safetensors"))
+    yield _voice()
     yield Weights(
         "Whisper",
         "recognises words (--asr MODEL)",
@@ -114,6 +113,14 @@ def _mtcnn() -> Iterator[Weights]:
     for name, expected in SHA256.items():
         network = Weights(f"MTCNN {name}", "finds faces", "MIT", "package mtcnn")
         yield _checked(network, _packaged("mtcnn", f"assets/weights/{name}.lz4"), expected)
+
+
+def _voice() -> Weights:
+    from affectline.segment import voice
+
+    source = f"package Resemblyzer: {voice.INSTALL}"
+    network = Weights("Resemblyzer's encoder", "tells speakers apart", "Apache-2.0", source)
+    return _checked(network, voice.weights(), voice.SHA256)
 
 
 def _packaged(package: str, name: str) -> Path | None:

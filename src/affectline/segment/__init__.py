@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from affectline.segment import language as languages
+from affectline.segment import voice
 from affectline.segment.align import lay
 from affectline.segment.asr import FasterWhisper, Recogniser, recognise
 from affectline.segment.speakers import Diariser, Turn, by_voice, speaker_of
@@ -78,9 +79,10 @@ def transcribe(
             rows, language = _recognised(rows, recording, asr, language)
     progress("words", 1.0)
     if turns and speakers is None:
-        notes += (
-            f"speakers: {len({r.speaker for r in rows})} voices were told apart; if wrong, say how many",
-        )
+        count = len({r.speaker for r in rows})
+        notes += (f"speakers: {count} voices were told apart; if wrong, say how many",)
+    if turns and speakers != 1 and diarise is by_voice and voice.weights() is None:
+        notes += (f"speakers: told apart by their spectra alone; better after {voice.INSTALL}",)
     words = " ".join(row.text for row in rows if row.text)
     notes += languages.warnings_for(words, given=language) if words else ()
     source = "given" if script else "recognised"

@@ -10,19 +10,16 @@ from jaxtyping import Float, Float32, Int
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from affectline.segment.speech import RATE, Block, Speech, blocks, cut
-from affectline.segment.voice import FRAMES_PER_SECOND, WINDOW, embed, mel
+from affectline.segment.voice import FRAMES_PER_SECOND, WINDOW, Vectors, Voice, best_voice, mel
 from affectline.types import Clip, Span
 
 HOP = 0.4  # seconds between windows
 RELIABLE = 0.8  # seconds of speech that a window needs to help in finding the speakers
-APART = 0.8  # cosine of two voices from which on they are one
 LEAST = 1.5  # seconds of speech that a speaker needs
 MOST = 8  # speakers that are looked for
 STEP = 0.1  # seconds: the grid that turns begin and end on
 STAY = 0.5  # what a change of speaker costs, as cosines over the steps after it
 KEPT = 2000  # windows that are clustered at most; the distances of these take 16 MB
-
-Vectors = Float32[np.ndarray, "window 256"]
 
 
 @dataclass(frozen=True)
@@ -46,21 +43,24 @@ class Voices:
     vectors: Vectors
 
 
-def by_voice(recording: Clip, speech: Speech, speakers: int | None = None) -> tuple[Turn, ...]:
+def by_voice(
+    recording: Clip, speech: Speech, speakers: int | None = None, voice: Voice | None = None
+) -> tuple[Turn, ...]:
     """The turns by the voices alone.
 
-    A speaker network (affectline.segment.voice) hears windows of 1.6 s every 0.4 s. Ward's clustering of its
-    vectors gives the speakers: as many as asked for, else the most that are all apart. Then each stretch of
-    speech is given to speakers by Viterbi's algorithm, so that turns can change inside it. Two who talk at
-    once are heard as one of them. Measured in benchmarks/diarisation.py.
+    A voice is heard in windows of 1.6 s every 0.4 s (by `affectline.segment.voice.best_voice` where none is
+    given). Ward's clustering of the vectors gives the speakers: as many as asked for, else the most that are
+    all apart. Then each stretch of speech is given to speakers by Viterbi's algorithm, so that turns can
+    change inside it. Two who talk at once are heard as one of them. Measured in benchmarks/diarisation.py.
     """
     stretches = cut(speech.spans, speech.probability, longest=float("inf"))
     if not stretches:
         return ()
     if speakers == 1:
         return tuple(Turn(span, "S1") for span in stretches)
-    voices = listen(recording, stretches)
-    centres = _refined(voices, cluster(voices, speakers))
+    voice = voice or best_voice()
+    voices = listen(recording, stretches, voice)
+    centres = _refined(voices, cluster(voices, speakers, voice.apart))
     return tuple(turn for span in stretches for turn in _turns(span, voices, centres))
 
 
@@ -75,7 +75,7 @@ def speaker_of(span: Span, turns: Sequence[Turn]) -> str:
     return min(turns, key=lambda t: max(t.span.start - span.end, span.start - t.span.end)).speaker
 
 
-def listen(recording: Clip, stretches: Sequence[Span]) -> Voices:
+def listen(recording: Clip, stretches: Sequence[Span], voice: Voice) -> Voices:
     """The voices in stretches of speech; a stretch shorter than a window is heard over and over."""
     starts, ends, vectors = [], [], []
     for stretch, sound in _sounds(recording, stretches):
@@ -90,8 +90,8 @@ def listen(recording: Clip, stretches: Sequence[Span]) -> Voices:
             windows, firsts = np.stack([spectrum[a : a + length] for a in at]), at / FRAMES_PER_SECOND
         starts += (stretch.start + firsts).tolist()
         ends += np.minimum(stretch.start + firsts + WINDOW, stretch.end).tolist()
-        vectors.append(embed(windows.astype(np.float32)))
-    return Voices(np.array(starts), np.array(ends), np.concatenate(vectors))
+        vectors.append(voice.embed(windows.astype(np.float32)))
+    return Voices(np.array(starts), np.array(ends), voice.compare(np.concatenate(vectors)))
 
 
 def _sounds(recording: Clip, stretches: Sequence[Span]) -> Iterator[tuple[Span, Block]]:
@@ -108,7 +108,7 @@ def _sounds(recording: Clip, stretches: Sequence[Span]) -> Iterator[tuple[Span, 
         held, first = held[round((keep - first) * RATE) :], keep
 
 
-def cluster(voices: Voices, speakers: int | None = None) -> Float32[np.ndarray, "speaker 256"]:
+def cluster(voices: Voices, speakers: int | None, apart: float) -> Float32[np.ndarray, "speaker dim"]:
     """The mean voice of each speaker, by Ward's clustering of the windows that hold enough speech."""
     lengths = voices.ends - voices.starts
     clear = np.flatnonzero(lengths >= min(RELIABLE, lengths.max()))
@@ -124,14 +124,14 @@ def cluster(voices: Voices, speakers: int | None = None) -> Float32[np.ndarray, 
         centres = _centres(vectors, labels, found)
         least = min(seconds[labels == n].sum() for n in range(found))
         alike = (centres @ centres.T - 2 * np.eye(len(centres))).max()
-        if speakers or (alike < APART and least >= LEAST):
+        if speakers or (alike < apart and least >= LEAST):
             return centres
     return _centres(vectors, np.zeros(len(vectors), dtype=int), 1)
 
 
 def _refined(
-    voices: Voices, centres: Float32[np.ndarray, "speaker 256"]
-) -> Float32[np.ndarray, "speaker 256"]:
+    voices: Voices, centres: Float32[np.ndarray, "speaker dim"]
+) -> Float32[np.ndarray, "speaker dim"]:
     """One step of k-means over all windows."""
     nearest = (voices.vectors @ centres.T).argmax(axis=1)
     if len(np.unique(nearest)) < len(centres):
@@ -141,12 +141,12 @@ def _refined(
 
 def _centres(
     vectors: Vectors, labels: Int[np.ndarray, " window"], count: int
-) -> Float32[np.ndarray, "speaker 256"]:
+) -> Float32[np.ndarray, "speaker dim"]:
     means = np.stack([vectors[labels == n].mean(axis=0) for n in range(count)])
     return means / np.linalg.norm(means, axis=1, keepdims=True)
 
 
-def _turns(stretch: Span, voices: Voices, centres: Float32[np.ndarray, "speaker 256"]) -> Iterator[Turn]:
+def _turns(stretch: Span, voices: Voices, centres: Float32[np.ndarray, "speaker dim"]) -> Iterator[Turn]:
     """The turns in one stretch: each 0.1 s is scored by the windows around it, nearer ones counting more."""
     inside = slice(*np.searchsorted(voices.starts, [stretch.start - 1e-6, stretch.end - 1e-6]))
     scores = voices.vectors[inside] @ centres.T

@@ -1,21 +1,23 @@
-"""What a voice sounds like: the speaker network of Resemblyzer, with a front end and a module of our own.
+"""What a voice sounds like: a vector for each 1.6 s of speech, alike where the voice is the same.
 
-Generalized end-to-end loss for speaker verification (Wan et al. 2018): three LSTM layers over 1.6 s of a
-40-band mel spectrogram, a projection, a vector of length one; windows of one voice point the same way.
-
-The weights `voice.safetensors` beside this file are those of the package Resemblyzer 0.1.4 (Copyright 2019
-Resemble.AI, Apache-2.0), trained on LibriSpeech and VoxCeleb: its network alone, without the state of its
-optimiser, in half precision. benchmarks/voice_weights.py makes the file again. The package itself is not
-used: it needs a compiler.
+`Network` is that of Resemblyzer (generalized end-to-end loss for speaker verification, Wan et al. 2018):
+three LSTM layers over a 40-band mel spectrogram and a projection; the module and the front end are ours, the
+weights are read from the installed package, which is not imported. Its own dependencies need a compiler and
+are not used either, hence INSTALL. `Cepstra` needs no weights and tells fewer voices apart.
+Both are measured in benchmarks/diarisation.py.
 """
 
+import hashlib
+import importlib.util
+import io
 from functools import cache
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
-from safetensors.torch import load_file
+from scipy.fft import dct
 from torch import Tensor, nn
 
 from affectline.segment.speech import RATE
@@ -26,8 +28,76 @@ FRAMES_PER_SECOND = 100
 BANDS = 40
 LEVEL = 10 ** (-30 / 20)  # root mean square up to which quiet speech is raised
 BATCH = 64
+COEFFICIENTS = 20
 
-WEIGHTS = Path(__file__).with_name("voice.safetensors")
+INSTALL = "pip install --no-deps Resemblyzer==0.1.4"
+SHA256 = "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e"
+"""Of resemblyzer/pretrained.pt in that version: Apache-2.0, Copyright 2019 Resemble.AI."""
+
+Windows = Float32[np.ndarray, "window time 40"]
+Vectors = Float32[np.ndarray, "window dim"]
+
+
+@runtime_checkable
+class Voice(Protocol):
+    """Makes vectors of voices. `apart`: the cosine of two speakers from which on they are one."""
+
+    apart: float
+
+    def embed(self, windows: Windows) -> Vectors:
+        """A vector for each window of a stretch of speech, from `mel`."""
+        ...
+
+    def compare(self, vectors: Vectors) -> Vectors:
+        """The vectors of a whole recording, of length one, as their cosines are to be taken."""
+        ...
+
+
+class Network:
+    """The speaker network; its vectors can be compared as they are."""
+
+    apart = 0.8
+
+    @torch.inference_mode()
+    def embed(self, windows: Windows) -> Vectors:
+        parts = torch.from_numpy(windows).split(BATCH)
+        return torch.cat([encoder()(part) for part in parts]).numpy()
+
+    def compare(self, vectors: Vectors) -> Vectors:
+        return vectors
+
+
+class Cepstra:
+    """Means and deviations of cepstra and of their differences, standardised within the recording.
+
+    That takes the room and the microphone out, which all voices share.
+    """
+
+    apart = 0.1
+
+    def embed(self, windows: Windows) -> Vectors:
+        found = np.asarray(dct(np.log(windows + 1e-6), norm="ortho", axis=2))[:, :, 1 : COEFFICIENTS + 1]
+        steps = np.diff(found, axis=1)
+        parts = [found.mean(axis=1), found.std(axis=1), steps.mean(axis=1), steps.std(axis=1)]
+        return np.concatenate(parts, axis=1).astype(np.float32)
+
+    def compare(self, vectors: Vectors) -> Vectors:
+        standard = (vectors - vectors.mean(axis=0)) / (vectors.std(axis=0) + 1e-3)
+        return standard / (np.linalg.norm(standard, axis=1, keepdims=True) + 1e-9)
+
+
+def best_voice() -> Network | Cepstra:
+    """The network where its weights are installed."""
+    return Cepstra() if weights() is None else Network()
+
+
+def weights() -> Path | None:
+    """The file of the network's weights in the installed package, or None without it."""
+    package = importlib.util.find_spec("resemblyzer")
+    if package is None or not package.submodule_search_locations:
+        return None
+    path = Path(package.submodule_search_locations[0]) / "pretrained.pt"
+    return path if path.is_file() else None
 
 
 class VoiceEncoder(nn.Module):
@@ -56,17 +126,22 @@ def mel(sound: Waveform) -> Float32[np.ndarray, "time 40"]:
     return (_bands() @ spectrum.abs().square()).T.numpy()
 
 
-@torch.inference_mode()
-def embed(mels: Float32[np.ndarray, "window time 40"]) -> Float32[np.ndarray, "window 256"]:
-    """The vectors of windows, each of length one."""
-    parts = torch.from_numpy(mels).split(BATCH)
-    return torch.cat([encoder()(part) for part in parts]).numpy()
-
-
 @cache
 def encoder() -> VoiceEncoder:
+    """The network with its weights.
+
+    Raises:
+        ValueError: the file is not that of Resemblyzer 0.1.4.
+    """
+    path = weights()
+    assert path is not None
+    raw = path.read_bytes()
+    found = hashlib.sha256(raw).hexdigest()
+    if found != SHA256:
+        raise ValueError(f"{path} is not of version 0.1.4 (sha256 {found[:12]}...); install that: {INSTALL}")
+    state = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)["model_state"]
     network = VoiceEncoder()
-    network.load_state_dict({name: value.float() for name, value in load_file(WEIGHTS).items()})
+    network.load_state_dict({n: v for n, v in state.items() if n.startswith(("lstm.", "linear."))})
     return network.eval().requires_grad_(False)
 
 
