@@ -13,8 +13,8 @@ from torch.nn import functional
 from affectline.nn import mtcnn
 from affectline.nn.mtcnn import FOUND, MTCNN
 
-# What facenet-pytorch 2.6.0 finds on the astronaut with the same smallest face (512 / 12 pixels); less one its
-# x0 and y0, which count pixels from 1.
+# What facenet-pytorch 2.6.0 finds on the astronaut with the same smallest face (512 / 12 pixels); less one
+# its x0 and y0, which count pixels from 1.
 BOX = (178.52925, 60.18369, 267.57620, 174.97536)
 LANDMARKS = (
     (204.3326, 101.1647),
@@ -73,12 +73,9 @@ def test_pictures_without_a_face_or_without_room_for_one_have_none(detector, sha
     assert [len(found) for found in detector.detect(noise)] == [0] * shape[0]
 
 
-@pytest.mark.parametrize(
-    ("top", "left", "bottom", "right"), [(85, 0, 512, 512), (0, 205, 512, 512), (0, 0, 512, 240)]
-)
-def test_the_landmarks_of_a_face_that_the_edge_cuts_stay_where_they_are(
-    detector, astronaut, top, left, bottom, right
-):
+@pytest.mark.parametrize("part", [(85, 0, 512, 512), (0, 205, 512, 512), (0, 0, 512, 240)])
+def test_the_landmarks_of_a_face_that_the_edge_cuts_stay_where_they_are(detector, astronaut, part):
+    top, left, bottom, right = part
     (found,) = detector.detect(astronaut[None, top:bottom, left:right])
     assert len(found) == 1
     np.testing.assert_allclose(found.landmarks[0] + (left, top), LANDMARKS, atol=5)
