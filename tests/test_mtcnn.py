@@ -133,15 +133,6 @@ def _written_out(arrays, picture, pools):
     return x @ rest[-2] + rest[-1], x @ rest[0] + rest[1]
 
 
-@pytest.mark.parametrize(
-    ("height", "width", "rows", "columns"), [(90, 160, 54, 96), (37, 50, 48, 24), (1, 3, 2, 2)]
-)
-def test_shrunk_is_the_transposed_area_resize(height, width, rows, columns):
-    picture = torch.rand(height, width, 3)
-    expected = functional.interpolate(picture.permute(2, 0, 1)[None], size=(rows, columns), mode="area")[0]
-    np.testing.assert_allclose(mtcnn.shrunk(picture, rows, columns), expected.permute(2, 1, 0), atol=1e-5)
-
-
 @given(st.integers(0, 10_000))
 @settings(max_examples=15, deadline=None)
 def test_suppression_in_a_map_is_greedy_suppression_of_its_boxes(seed):

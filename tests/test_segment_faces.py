@@ -6,15 +6,23 @@ from affectline.faces import RATE, Tracked
 from affectline.media import MemoryClip
 from affectline.nn.mtcnn import MTCNN
 from affectline.segment import faces
-from affectline.segment.faces import attach, loudness, who_speaks
+from affectline.segment.faces import Fit, attach, fits, loudness, who_speaks
 from affectline.types import Conversation, FaceTrack, Span, Utterance
 
 
-def face(name: str, motion: np.ndarray, start: float = 0.0) -> Tracked:
-    times = start + np.arange(len(motion)) / RATE
-    boxes = np.tile(np.array([10, 10, 40, 50], np.float32), (len(times), 1))
-    track = FaceTrack(name, times, boxes, np.zeros((len(times), 5, 2), np.float32))
-    return Tracked(track, np.ones(len(times), np.float32), motion.astype(np.float32))
+def face(name: str, activity: np.ndarray, seed: int = 0, start: float = 0.0) -> Tracked:
+    """A face whose mouth opens, closes and widens at random, in each picture as much as `activity` says."""
+    rng = np.random.default_rng(seed)
+    count = len(activity)
+    times = start + np.arange(count) / RATE
+    boxes = np.tile(np.array([10, 10, 40, 50], np.float32), (count, 1))
+    points = np.array([(0, 0), (20, 0), (10, 10), (2, 20), (18, 20)], np.float32)
+    landmarks = np.tile(points, (count, 1, 1))
+    landmarks[:, 4, 0] += activity * rng.normal(0, 2, count)
+    contrast = 20 + activity * rng.normal(0, 6, count)
+    track = FaceTrack(name, times, boxes, landmarks)
+    arrays = (np.ones(count), activity * 4, contrast)
+    return Tracked(track, *(array.astype(np.float32) for array in arrays))
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +32,15 @@ def talk() -> MemoryClip:
     return MemoryClip(sound, 16_000, np.zeros((150, 8, 8, 3), np.uint8), 25.0)
 
 
-def moving(with_the_voice: bool, seed: int = 0) -> np.ndarray:
-    """The motion of a mouth that opens with the voice of `talk`, or between its words."""
-    speaks = (np.arange(round(6 * RATE)) / RATE) % 2 < 1
-    noise = np.random.default_rng(seed).normal(0, 0.3, len(speaks))
-    return np.where(speaks == with_the_voice, 4.0, 0.5) + noise
+def active(with_the_voice: bool, seconds: float = 6.0) -> np.ndarray:
+    """The activity of a mouth that moves with the voice of `talk`, or between its words."""
+    speaks = (np.arange(round(seconds * RATE)) / RATE) % 2 < 1
+    return np.where(speaks == with_the_voice, 1.0, 0.1)
+
+
+def chosen(faces_seen: list[Tracked], heard: np.ndarray, *spans: Span) -> list[str | None]:
+    found = who_speaks([fits(faces_seen, span, heard) for span in spans], ["S1"] * len(spans))
+    return [fit and fit.track.id for fit in found]
 
 
 def told(*spans: Span, clip: MemoryClip) -> Conversation:
@@ -42,24 +54,35 @@ def told(*spans: Span, clip: MemoryClip) -> Conversation:
 
 
 def test_the_mouth_that_moves_with_the_sound_speaks(talk: MemoryClip) -> None:
-    both = [face("F1", moving(False)), face("F2", moving(True))]
+    heard, span = loudness(talk), Span(0.0, 6.0)
+    both = [face("F1", active(False)), face("F2", active(True), seed=1)]
     for order in (both, both[::-1]):
-        track, match = who_speaks(order, Span(0.0, 6.0), loudness(talk))
-        assert track is not None
-        assert match is not None
-        assert track.id == "F2"
-        assert match > 0.8
-    alone, match = who_speaks(both[:1], Span(0.0, 6.0), loudness(talk))
-    assert alone is both[0].track
-    assert match is not None
-    assert match < 0.2
+        assert chosen(order, heard, span) == ["F2"]
+    match = {fit.track.id: fit.match for fit in fits(both, span, heard)}
+    assert match["F2"] > 0.6
+    assert match["F1"] < 0.5
+    assert chosen(both[:1], heard, span) == ["F1"]  # it is the only one
 
 
 def test_without_sound_the_mouth_that_moves_most_speaks() -> None:
-    still, moves = face("F1", np.full(60, 0.2)), face("F2", np.tile([1.0, 5.0], 30))
-    track, match = who_speaks([still, moves], Span(0.0, 4.0), np.zeros(0, np.float32))
-    assert track is moves.track
-    assert match == 0.5
+    silent = np.zeros(0, np.float32)
+    both = [face("F1", np.full(60, 0.1)), face("F2", np.full(60, 0.9))]
+    assert chosen(both, silent, Span(0.0, 4.0)) == ["F2"]
+    assert [fit.match for fit in fits(both, Span(0.0, 4.0), silent)] == [0.5, 0.5]
+
+
+def test_a_face_that_is_seen_only_in_passing_does_not_speak(talk: MemoryClip) -> None:
+    passing = face("F2", active(True, 1.5), seed=1)
+    assert chosen([face("F1", active(False)), passing], loudness(talk), Span(0.0, 6.0)) == ["F1"]
+
+
+def test_a_speaker_keeps_the_face_that_fits_best_over_all_utterances() -> None:
+    tracks = {name: face(name, np.ones(10)).track for name in ("F1", "F2")}
+    values = [{"F1": 0.5, "F2": 0.1}, {"F1": 0.1, "F2": 0.2}, {"F2": 0.1}, {"F1": 0.1, "F2": 0.3}]
+    seen = [[Fit(tracks[name], 0.5, value) for name, value in row.items()] for row in values]
+    found = who_speaks(seen, ["S1", "S1", "S1", "S2"])
+    assert [fit and fit.track.id for fit in found] == ["F1", "F1", "F2", "F2"]
+    assert who_speaks([[]], ["S1"]) == [None]
 
 
 def test_faces_are_cut_to_their_utterance_and_gaps_are_told(

@@ -1,7 +1,7 @@
 """Faces over time: finding and following them, cutting them out, and whose mouth moves with the sound.
 
-A recording is seen once, picture by picture; of each face only boxes, landmarks and two numbers a picture are
-kept, so an hour takes no more memory than its tracks.
+A recording is seen once, picture by picture; of each face only boxes, landmarks and three numbers a picture
+are kept, so an hour takes no more memory than its tracks.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from torch.nn.functional import grid_sample
 
-from affectline.nn.mtcnn import FOUND, MTCNN, Detections, shrunk
+from affectline.nn.mtcnn import FOUND, MTCNN, Detections
+from affectline.nn.summed import shrunk
 from affectline.types import Clip, FaceTrack
 
 FRAMING = np.array([[0.31, 0.40], [0.69, 0.40], [0.50, 0.615], [0.34, 0.79], [0.66, 0.79]])
@@ -33,19 +34,22 @@ SURE, LASTING = 0.9, 0.25  # least mean score, and seconds, of a face that is be
 NEAR = 0.5  # seconds between a picture and the sample of the track that it is cut by
 MOTION_SIZE = 32  # pixels of the crops whose changes are the mouth's motion
 MOUTH, EYES = (slice(20, 31), slice(7, 25)), (slice(8, 18), slice(4, 28))  # of those crops: rows, columns
+LIPS = (slice(22, 30), slice(10, 22))
 
 
 @dataclass(frozen=True, eq=False)
 class Tracked:
-    """A face over time, how sure the detector was of it, and how its mouth moved since the picture before.
+    """A face over time, how sure the detector was of it, and what its mouth does.
 
-    `motion`: the mean change of the mouth's pixels less that of the eyes' (a turn of the head moves both), of
-    255; NaN where the face was not in the picture before.
+    `motion`: the mean change of the mouth's pixels since the picture before less that of the eyes' (a turn of
+    the head moves both), of 255; NaN where the face was not in the picture before. `contrast`: the deviation
+    of the pixels of the lips and what is between them: an open mouth is dark inside.
     """
 
     track: FaceTrack
     scores: Float32[np.ndarray, " time"]
     motion: Float32[np.ndarray, " time"]
+    contrast: Float32[np.ndarray, " time"]
 
 
 @dataclass(eq=False)
@@ -57,12 +61,13 @@ class _Face:
     landmarks: list[np.ndarray] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     motion: list[float] = field(default_factory=list)
+    contrast: list[float] = field(default_factory=list)
     crop: np.ndarray | None = None  # of the picture before
 
     def tracked(self, name: str) -> Tracked:
         times = np.array(self.times, dtype=np.float64)
         track = FaceTrack(name, times, np.stack(self.boxes), np.stack(self.landmarks))
-        return Tracked(track, np.array(self.scores, np.float32), np.array(self.motion, np.float32))
+        return Tracked(track, *(np.array(v, np.float32) for v in (self.scores, self.motion, self.contrast)))
 
     @property
     def believed(self) -> bool:
@@ -172,6 +177,7 @@ class _Tracker:
 def _add(face: _Face, time: float, picture: Picture, found: Detections, n: int) -> None:
     crop = _warped(picture, found.landmarks[n], MOTION_SIZE).mean(axis=2)
     face.motion.append(float("nan") if face.crop is None else _motion(face.crop, crop))
+    face.contrast.append(float(crop[LIPS].std()))
     face.crop = crop
     face.times.append(time)
     face.boxes.append(found.boxes[n])
@@ -204,7 +210,7 @@ def _warped(picture: Picture, landmarks: Landmarks, size: int) -> Float32[np.nda
     height, width, _ = picture.shape
     low = np.clip(np.floor(corners.min(axis=0)) - 1, 0, [width - 1, height - 1]).astype(int)
     high = np.clip(np.ceil(corners.max(axis=0)) + 1, low + 1, [width, height]).astype(int)
-    part = torch.from_numpy(np.ascontiguousarray(picture[low[1] : high[1], low[0] : high[0]]))
+    part = picture[low[1] : high[1], low[0] : high[0]]
     columns, rows = np.ceil((high - low) / max(1.0, float(np.hypot(*turn[0])))).astype(int)
     planes = shrunk(part, int(rows), int(columns)).permute(2, 0, 1)  # of the size of the crop's pixels
     steps = np.arange(size) + 0.5

@@ -20,14 +20,15 @@ import math
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int, Real, UInt8
+from jaxtyping import Bool, Float, Float32, Int, UInt8
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag, max_pool2d, pad
+from torch.nn.functional import max_pool2d
+
+from affectline.nn.summed import Summed
 
 SHA256 = {
     "pnet": "ea6b0c3e685ebee3165326ad6484acc95f2ef78f1c94fbf40a55704fa989f7b5",
@@ -42,9 +43,6 @@ SMALLEST = 20  # pixels: the networks have not learnt smaller faces
 PROPOSED, REFINED, FOUND = 0.6, 0.7, 0.7  # least scores of P-, R- and O-Net
 OVERLAP = 0.7  # boxes of R-Net (over their union) and of O-Net (over the smaller) that are one face
 
-GREY = 127  # the middle of the bytes, 0 to the networks
-
-Picture = Real[Tensor, "height width 3"]
 Boxes = Float[Tensor, "faces 4"]
 Which = Int[Tensor, " faces"]
 
@@ -159,7 +157,7 @@ class MTCNN(nn.Module):
     @torch.inference_mode()
     def detect(self, frames: UInt8[np.ndarray, "time height width 3"]) -> list[Detections]:
         """The faces in each picture (RGB)."""
-        pictures = [torch.from_numpy(np.ascontiguousarray(frame)).float() for frame in frames]
+        pictures = [Summed(frame) for frame in frames]
         proposals = [self._propose(picture) for picture in pictures]
         which = torch.repeat_interleave(torch.tensor([len(boxes) for boxes in proposals], dtype=torch.long))
         which, boxes = self._refine(pictures, which, torch.cat([torch.zeros(0, 4), *proposals]))
@@ -179,15 +177,15 @@ class MTCNN(nn.Module):
         """
         squares = _square(torch.from_numpy(boxes) + torch.tensor([1.0, 1.0, 0.0, 0.0]))
         which = torch.zeros(len(boxes), dtype=torch.long)
-        return _detections(*self._output([torch.from_numpy(np.ascontiguousarray(frame))], which, squares))
+        return _detections(*self._output([Summed(frame)], which, squares))
 
-    def _propose(self, picture: Picture) -> Boxes:
+    def _propose(self, picture: Summed) -> Boxes:
         """P-Net over a pyramid of the picture: squares that may hold a face."""
-        height, width, _ = picture.shape
+        width, height = picture.size
         scale = CELL / max(SMALLEST, self.min_face * min(height, width))
-        found = [picture.new_zeros(0, 4)]
+        found = [torch.zeros(0, 4)]
         while min(height, width) * scale >= CELL:
-            small = shrunk(picture, int(height * scale + 1), int(width * scale + 1))
+            small = picture.shrunk(int(width * scale + 1), int(height * scale + 1))
             found.append(self._scan(small, scale))
             scale *= FACTOR
         return _square(torch.cat(found))
@@ -202,17 +200,18 @@ class MTCNN(nn.Module):
         return torch.cat([first, last], dim=1) + shift * (last - first).repeat(1, 2)
 
     def _refine(
-        self, pictures: Sequence[Picture], which: Which, boxes: Boxes
+        self, pictures: Sequence[Summed], which: Which, boxes: Boxes
     ) -> tuple[Int[Tensor, " left"], Float[Tensor, "left 4"]]:
         """R-Net on every square: which picture, and the squares that are left."""
         x = self.rnet.dense(self.rnet.stem(_crops(pictures, which, boxes, self.rnet.size)).flatten(1))
         scores = self.rnet.face(x).softmax(dim=1)[:, 1]
         keep = (scores > REFINED).nonzero()[:, 0]
         keep = keep[_best(which[keep], boxes[keep], scores[keep])]
+        keep = keep[which[keep].argsort(stable=True)]
         return which[keep], _square(_moved(boxes[keep], self.rnet.box(x[keep])))
 
     def _output(
-        self, pictures: Sequence[Picture], which: Which, boxes: Boxes
+        self, pictures: Sequence[Summed], which: Which, boxes: Boxes
     ) -> tuple[Boxes, Float[Tensor, " faces"], Float[Tensor, "faces 5 2"]]:
         """O-Net on every square: its box, its score and its landmarks."""
         x = self.onet.dense(self.onet.stem(_crops(pictures, which, boxes, self.onet.size)).flatten(1))
@@ -275,45 +274,13 @@ def _best(
         kept = settled
 
 
-@lru_cache(maxsize=4096)
-def _bins(length: int, count: int) -> tuple[Int[Tensor, " taps"], Int[Tensor, " count"]]:
-    """The pixels under each of `count` equal parts of a line, and where each part begins in them."""
-    n = torch.arange(count)
-    first, end = n * length // count, -(-(n + 1) * length // count)
-    begins = torch.cat([torch.zeros(1, dtype=torch.long), (end - first).cumsum(0)])
-    return torch.arange(int(begins[-1])) + torch.repeat_interleave(first - begins[:-1], end - first), begins[
-        :-1
-    ]
-
-
-def shrunk(picture: Picture, rows: int, columns: int) -> Float[Tensor, "columns rows 3"]:
-    """The picture resized by the mean of the pixels under each new one, and transposed.
-
-    Two means of rows with `embedding_bag`: some ten times as fast as `interpolate(mode="area")`.
-    """
-    height, width, _ = picture.shape
-    pixels, begins = _bins(height, rows)
-    squeezed = embedding_bag(pixels, picture.float().reshape(height, -1), begins)
-    turned = squeezed.view(rows, width, 3).transpose(0, 1).reshape(width, -1)
-    pixels, begins = _bins(width, columns)
-    return embedding_bag(pixels, turned, begins).view(columns, rows, 3)
-
-
 def _crops(
-    pictures: Sequence[Picture], which: Which, boxes: Boxes, size: int
+    pictures: Sequence[Summed], which: Which, boxes: Boxes, size: int
 ) -> Float[Tensor, "faces 3 size size"]:
-    """What the pictures show in each box, and grey beyond their edges.
-
-    Code: facenet-pytorch cuts a box at the edge and stretches what is left to the square, which puts the
-    landmarks of a face at the edge many pixels off.
-    """
-    crops = boxes.new_empty(len(boxes), size, size, 3)
-    for n, (at, (x0, y0, x1, y1)) in enumerate(zip(which.tolist(), boxes.long().tolist(), strict=True)):
-        height, width, _ = pictures[at].shape
-        x0, y0 = min(x0, width), min(y0, height)  # noqa: PLW2901
-        beyond = (1 - x0, max(x1, x0, 1) - width, 1 - y0, max(y1, y0, 1) - height)  # negative: cuts off
-        crops[n] = shrunk(pad(pictures[at], (0, 0, *beyond), value=GREY), size, size)
-    return crops.permute(0, 3, 1, 2)
+    """The crops of boxes in several pictures; the boxes of a picture follow one another."""
+    counts = torch.bincount(which, minlength=len(pictures)).tolist()
+    crops = [p.crops(b, size) for p, b in zip(pictures, boxes.split(counts), strict=True)]
+    return torch.cat([torch.zeros(0, 3, size, size), *crops])
 
 
 def _arrays(name: str) -> list[Float32[np.ndarray, "..."]]:

@@ -1,10 +1,10 @@
 """The face of each utterance's speaker: of those in the picture, the one whose mouth moves with the sound."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Bool, Float, Float32
 
 from affectline.faces import RATE, Picture, Tracked, track_faces
 from affectline.nn.mtcnn import MTCNN
@@ -14,6 +14,9 @@ from affectline.types import Clip, Conversation, FaceTrack, Span, Utterance
 STEP = 0.02  # seconds that one value of loudness speaks for
 UNSEEN = 0.5  # seconds without the face that are worth a warning
 FEWEST = 8  # pictures that say anything of a mouth
+WEIGHTS = (1.5, 1.0, 1.0)  # of closing, and of the changes of the lips and of the corners of the mouth
+MOVES = 0.15  # what all of the motion counts beside a perfect fit
+"""Both chosen on pairs of clips of the first five videos of MOSI (benchmarks/who_speaks.py --tune)."""
 
 Loudness = Float32[np.ndarray, " step"]
 
@@ -35,7 +38,13 @@ def attach(
         return conversation
     found = track_faces(_watched(recording, progress), detector)
     heard = loudness(recording)
-    return replace(conversation, utterances=tuple(_with_face(u, found, heard) for u in conversation))
+    shown = [u for u in conversation if u.span and u.clip and u.clip.has_video]
+    seen = [fits(found, u.span, heard) for u in shown if u.span]
+    chosen = dict(zip([u.id for u in shown], who_speaks(seen, [u.speaker for u in shown]), strict=True))
+    return replace(
+        conversation,
+        utterances=tuple(_with_face(u, chosen[u.id]) if u.id in chosen else u for u in conversation),
+    )
 
 
 def loudness(recording: Clip) -> Loudness:
@@ -49,24 +58,51 @@ def loudness(recording: Clip) -> Loudness:
     return np.concatenate(levels).astype(np.float32)
 
 
-def who_speaks(
-    faces: Sequence[Tracked], span: Span, heard: Loudness
-) -> tuple[FaceTrack, float] | tuple[None, None]:
-    """The face that speaks in a span, and how well its mouth fits the sound, 0 to 1; None without a face.
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """How well a face fits the sound of an utterance.
 
-    The fit is the correlation of the mouth's motion and the loudness, both over a quarter of a second. Of
-    several faces the one that fits best and moves its mouth most is chosen: a listener's is mostly still.
+    `match`: of its mouth alone, 0 to 1, 0.5 where nothing can be said. `value`: what faces are compared by.
+    """
+
+    track: FaceTrack
+    match: float
+    value: float
+
+
+def fits(faces: Sequence[Tracked], span: Span, heard: Loudness) -> tuple[Fit, ...]:
+    """Every face that is seen in a span for at least half as long as any: does its mouth speak the sound?
+
+    A mouth that speaks changes where the sound is loud, a picture ahead of it, and closes after (`_sync`);
+    and it moves more than that of a listener.
     """
     seen = [(face, _within(face, span)) for face in faces]
-    seen = [(face, here) for face, here in seen if here.any()]
-    if not seen:
-        return None, None
-    fits = np.array([_fit(face, here, heard) for face, here in seen])
+    longest = max((here.sum() for _, here in seen), default=0)
+    seen = [(face, here) for face, here in seen if here.any() and 2 * here.sum() >= longest]
     moves = np.array([np.nanmean([0.0, *np.maximum(0.0, face.motion[here])]) for face, here in seen])
-    lasts = np.array([here.sum() for _, here in seen])
-    values = (fits + moves / max(moves.sum(), 1e-6)) * lasts / lasts.max()
-    best = int(values.argmax())
-    return seen[best][0].track, round(float(fits[best] + 1) / 2, 3)
+    shares = moves / max(moves.sum(), 1e-6)
+    synced = [_sync(face, here, heard) for face, here in seen]
+    return tuple(
+        Fit(face.track, round((sync + 1) / 2, 3), sync + MOVES * float(share))
+        for (face, _), sync, share in zip(seen, synced, shares, strict=True)
+    )
+
+
+def who_speaks(seen: Sequence[Sequence[Fit]], speakers: Sequence[str]) -> list[Fit | None]:
+    """The face that speaks in each utterance, of those that `fits` gave for it; None where there is none.
+
+    A face speaks for one speaker: of those in the picture it is the one that fits best over all utterances
+    of the same speaker.
+    """
+    belief: dict[tuple[str, str], float] = {}
+    for found, speaker in zip(seen, speakers, strict=True):
+        for fit in found:
+            of = speaker, fit.track.id
+            belief[of] = belief.get(of, 0.0) + fit.value
+    return [
+        max(found, key=lambda fit, of=speaker: belief[of, fit.track.id], default=None)
+        for found, speaker in zip(seen, speakers, strict=True)
+    ]
 
 
 def _watched(recording: Clip, progress: Callable[[float], None]) -> Iterator[tuple[float, Picture]]:
@@ -75,37 +111,44 @@ def _watched(recording: Clip, progress: Callable[[float], None]) -> Iterator[tup
         yield time, picture
 
 
-def _with_face(utterance: Utterance, faces: Sequence[Tracked], heard: Loudness) -> Utterance:
-    span = utterance.span
-    if span is None or utterance.clip is None or not utterance.clip.has_video:
-        return utterance
-    track, match = who_speaks(faces, span, heard)
-    if track is None:
+def _with_face(utterance: Utterance, fit: Fit | None) -> Utterance:
+    if fit is None:
         return replace(utterance, warnings=(*utterance.warnings, "no face found"))
-    own = replace(track.window(span.start, span.duration), match=match)
+    span = utterance.span
+    assert span is not None
+    own = replace(fit.track.window(span.start, span.duration), match=fit.match)
     unseen = span.duration - len(own.times) / RATE
     warning = (f"no face for {unseen:.1f} s",) if unseen > UNSEEN else ()
     return replace(utterance, face=own, warnings=utterance.warnings + warning)
 
 
-def _within(face: Tracked, span: Span) -> np.ndarray:
+def _within(face: Tracked, span: Span) -> Bool[np.ndarray, " time"]:
     return (face.track.times >= span.start) & (face.track.times < span.end)
 
 
-def _fit(face: Tracked, here: np.ndarray, heard: Loudness) -> float:
-    """The correlation of mouth and sound in the pictures that are `here`; 0 where there are too few."""
-    times, motion = face.track.times[here], face.motion[here].astype(float)
-    known = np.isfinite(motion) & (times < len(heard) * STEP)
-    if known.sum() < FEWEST:
+def _sync(face: Tracked, here: Bool[np.ndarray, " time"], heard: Loudness) -> float:
+    """How the mouth goes with the sound in the pictures that are `here`, -1 to 1; 0 where they are too few.
+
+    The sound of a picture is the loudness since the picture before. Correlated with it are the closing of the
+    mouth into the next picture, and how much lips and corners changed into the picture before.
+    """
+    here = here & (face.track.times < len(heard) * STEP)
+    if here.sum() < FEWEST:
         return 0.0
-    ends = np.minimum((times[known] / STEP).astype(int) + 1, len(heard))
-    steps = round(1 / RATE / STEP)  # a motion is the change since the picture before
+    steps = round(1 / RATE / STEP)
+    ends = np.minimum((face.track.times[here] / STEP).astype(int) + 1, len(heard))
     level = np.array([heard[max(0, end - steps) : end].mean() for end in ends])
-    mouth, sound = _smooth(motion[known]), _smooth(level)
-    if mouth.std() < 1e-6 or sound.std() < 1e-6:
+    marks = face.track.landmarks[here]
+    eyes, corners = (np.linalg.norm(marks[:, n + 1] - marks[:, n], axis=1) for n in (0, 3))
+    opening, stretch = np.diff(face.contrast[here]), np.abs(np.diff(corners / eyes))
+    closes = _correlation(-opening, level[:-1])
+    changes = [_correlation(change[:-1], level[2:]) for change in (np.abs(opening), stretch)]
+    return float(np.average([closes, *changes], weights=WEIGHTS))
+
+
+def _correlation(mouth: Float[np.ndarray, " n"], sound: Float[np.ndarray, " n"]) -> float:
+    """Both smoothed over two pictures; 0 where one does not change."""
+    a, b = (np.convolve(x, [0.5, 0.5], mode="valid") for x in (mouth, sound))
+    if min(a.std(), b.std()) < 1e-6:
         return 0.0
-    return float(np.corrcoef(mouth, sound)[0, 1])
-
-
-def _smooth(values: Float[np.ndarray, " picture"]) -> Float[np.ndarray, " picture"]:
-    return np.convolve(values, np.ones(3) / 3, mode="same")
+    return float(np.corrcoef(a, b)[0, 1])
