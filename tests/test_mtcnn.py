@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from affectline.nn import mtcnn
 from affectline.nn.mtcnn import FOUND, MTCNN
+from affectline.nn.summed import Summed
 
 # What facenet-pytorch 2.6.0 finds on the astronaut with the same smallest face (512 / 12 pixels); less one
 # its x0 and y0, which count pixels from 1.
@@ -101,6 +102,16 @@ def test_the_smallest_face_is_a_share_of_the_picture(detector, astronaut):
     assert not len(MTCNN.load(min_face=1 / 2).detect(astronaut[None])[0])
     with pytest.raises(ValueError, match="0 to 1; got 40"):
         MTCNN.load(min_face=40)
+
+
+@pytest.mark.parametrize("part", ["_propose", "_refine", "_output"])
+def test_pictures_go_to_where_the_networks_are(part, astronaut):
+    """Meta tensors are as far from the processor as a GPU's: they meet no other, and none comes back."""
+    pictures = [Summed(astronaut)]
+    which, boxes = torch.zeros(1, dtype=torch.long), torch.tensor([BOX])
+    arguments = pictures if part == "_propose" else [pictures, which, boxes]
+    with pytest.raises(NotImplementedError, match="meta"):
+        getattr(MTCNN().to("meta"), part)(*arguments)
 
 
 def test_the_networks_compute_what_the_weights_say_in_their_own_layout(detector):

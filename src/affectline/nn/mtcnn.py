@@ -179,6 +179,11 @@ class MTCNN(nn.Module):
         which = torch.zeros(len(boxes), dtype=torch.long)
         return _detections(*self._output([Summed(frame)], which, squares))
 
+    @property
+    def _device(self) -> torch.device:
+        """Where the networks compute; pictures and boxes stay with the processor."""
+        return self.pnet.face.weight.device
+
     def _propose(self, picture: Summed) -> Boxes:
         """P-Net over a pyramid of the picture: squares that may hold a face."""
         width, height = picture.size
@@ -191,34 +196,36 @@ class MTCNN(nn.Module):
         return _square(torch.cat(found))
 
     def _scan(self, small: Float[Tensor, "width height 3"], scale: float) -> Boxes:
-        x = self.pnet.stem(small.permute(2, 0, 1).unsqueeze(0))[0].permute(1, 2, 0)
+        x = self.pnet.stem(small.to(self._device).permute(2, 0, 1).unsqueeze(0))[0].permute(1, 2, 0)
         no, yes = self.pnet.face(x).unbind(dim=-1)
-        places = _peaks(yes - no, math.log(PROPOSED / (1 - PROPOSED))).nonzero()  # column, row
+        places = _peaks((yes - no).cpu(), math.log(PROPOSED / (1 - PROPOSED))).nonzero()  # column, row
         first = ((places * STRIDE + 1) / scale).floor()
         last = ((places * STRIDE + CELL) / scale).floor()
-        shift = self.pnet.box(x[places[:, 0], places[:, 1]])
+        shift = self.pnet.box(x[places[:, 0], places[:, 1]]).cpu()
         return torch.cat([first, last], dim=1) + shift * (last - first).repeat(1, 2)
 
     def _refine(
         self, pictures: Sequence[Summed], which: Which, boxes: Boxes
     ) -> tuple[Int[Tensor, " left"], Float[Tensor, "left 4"]]:
         """R-Net on every square: which picture, and the squares that are left."""
-        x = self.rnet.dense(self.rnet.stem(_crops(pictures, which, boxes, self.rnet.size)).flatten(1))
-        scores = self.rnet.face(x).softmax(dim=1)[:, 1]
+        crops = _crops(pictures, which, boxes, self.rnet.size).to(self._device)
+        x = self.rnet.dense(self.rnet.stem(crops).flatten(1))
+        scores = self.rnet.face(x).softmax(dim=1)[:, 1].cpu()
         keep = (scores > REFINED).nonzero()[:, 0]
         keep = keep[_best(which[keep], boxes[keep], scores[keep])]
         keep = keep[which[keep].argsort(stable=True)]
-        return which[keep], _square(_moved(boxes[keep], self.rnet.box(x[keep])))
+        return which[keep], _square(_moved(boxes[keep], self.rnet.box(x[keep]).cpu()))
 
     def _output(
         self, pictures: Sequence[Summed], which: Which, boxes: Boxes
     ) -> tuple[Boxes, Float[Tensor, " faces"], Float[Tensor, "faces 5 2"]]:
         """O-Net on every square: its box, its score and its landmarks."""
-        x = self.onet.dense(self.onet.stem(_crops(pictures, which, boxes, self.onet.size)).flatten(1))
-        scores = self.onet.face(x).softmax(dim=1)[:, 1]
-        landmarks = self.onet.landmarks(x).unflatten(1, (2, 5)).transpose(1, 2)
+        crops = _crops(pictures, which, boxes, self.onet.size).to(self._device)
+        x = self.onet.dense(self.onet.stem(crops).flatten(1))
+        scores = self.onet.face(x).softmax(dim=1)[:, 1].cpu()
+        landmarks = self.onet.landmarks(x).unflatten(1, (2, 5)).transpose(1, 2).cpu()
         corner, size = boxes[:, None, :2] - 1, (boxes[:, 2:] - boxes[:, :2] + 1)[:, None]
-        return _moved(boxes, self.onet.box(x)), scores, corner + landmarks * size
+        return _moved(boxes, self.onet.box(x).cpu()), scores, corner + landmarks * size
 
 
 def _detections(boxes: Boxes, scores: Tensor, landmarks: Tensor) -> Detections:
