@@ -26,6 +26,7 @@ from affectline.evaluation import (
     Truth,
     binary_entropy,
     bootstrap,
+    difference,
     evaluate,
     fit_thresholds,
     risk_coverage,
@@ -199,3 +200,26 @@ def test_shapes_that_disagree_are_refused() -> None:
         evaluate(truth_of(targets, ~known), [Run(scores, np.full(4, 0.4))])
     with pytest.raises(TypeCheckError):
         choose(scores, known, np.full(3, 0.4))
+
+
+def test_a_difference_is_between_means_on_the_same_samples() -> None:
+    scores, targets, known = calibrated(300)
+    truth, half = truth_of(targets, known), np.full(4, 0.5)
+    noise = np.random.default_rng(1).random(scores.shape)
+    good, worse = Run(scores, half), Run((scores + noise) / 2, half)
+    found = difference(truth, [good], [worse], replicates=200)
+    apart = [evaluate(truth, [run], replicates=200).estimates for run in (good, worse)]
+    for name, estimate in found.items():
+        assert estimate.mean == pytest.approx(apart[0][name].mean - apart[1][name].mean)
+    assert found["map"].low > 0  # it would show on other conversations
+    paired = found["map"].high - found["map"].low
+    assert paired < sum(e["map"].high - e["map"].low for e in apart)  # the samples were the same
+    assert all(e.low == e.mean == e.high == 0 for e in difference(truth, [good], [good]).values())
+
+
+def test_the_mean_over_seeds_is_what_differs() -> None:
+    scores, targets, known = calibrated(100)
+    truth, runs = truth_of(targets, known), [Run(scores, np.full(4, t)) for t in (0.3, 0.5)]
+    of_two = difference(truth, runs, runs[:1], replicates=20)["macro_f1"].mean
+    of_one = difference(truth, runs[1:], runs[:1], replicates=20)["macro_f1"].mean
+    assert of_two == pytest.approx(of_one / 2)
