@@ -1,7 +1,7 @@
 """Faces over time: finding and following them, cutting them out, and whose mouth moves with the sound.
 
-A recording is seen once, picture by picture; of each face only boxes, landmarks and three numbers a picture
-are kept, so an hour takes no more memory than its tracks.
+A recording is seen once, picture by picture; of each face only boxes, landmarks and a few pixels of its
+mouth are kept, so an hour takes no more memory than its tracks.
 """
 
 from collections.abc import Callable, Iterable
@@ -32,24 +32,20 @@ SAME = 0.3  # least overlap, over the union, of a face with itself a moment late
 TWICE = 0.5  # overlap of two tracks that follow the same face
 SURE, LASTING = 0.9, 0.25  # least mean score, and seconds, of a face that is believed
 NEAR = 0.5  # seconds between a picture and the sample of the track that it is cut by
-MOTION_SIZE = 32  # pixels of the crops whose changes are the mouth's motion
-MOUTH, EYES = (slice(20, 31), slice(7, 25)), (slice(8, 18), slice(4, 28))  # of those crops: rows, columns
-LIPS = (slice(22, 30), slice(10, 22))
+MOUTH_SIZE = 32  # pixels of the crop in which `MOUTH` is
+MOUTH = slice(22, 30), slice(10, 22)  # rows and columns of the lips and what is between them
 
 
 @dataclass(frozen=True, eq=False)
 class Tracked:
-    """A face over time, how sure the detector was of it, and what its mouth does.
+    """A face over time, how sure the detector was of it, and its mouth: grey, 8 rows of 12 pixels.
 
-    `motion`: the mean change of the mouth's pixels since the picture before less that of the eyes' (a turn of
-    the head moves both), of 255; NaN where the face was not in the picture before. `contrast`: the deviation
-    of the pixels of the lips and what is between them: an open mouth is dark inside.
+    The mouth is cut out by landmarks that are smoothed over three pictures: their jitter would be motion.
     """
 
     track: FaceTrack
     scores: Float32[np.ndarray, " time"]
-    motion: Float32[np.ndarray, " time"]
-    contrast: Float32[np.ndarray, " time"]
+    mouths: UInt8[np.ndarray, "time 8 12"]
 
 
 @dataclass(eq=False)
@@ -60,14 +56,34 @@ class _Face:
     boxes: list[np.ndarray] = field(default_factory=list)
     landmarks: list[np.ndarray] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
-    motion: list[float] = field(default_factory=list)
-    contrast: list[float] = field(default_factory=list)
-    crop: np.ndarray | None = None  # of the picture before
+    mouths: list[np.ndarray] = field(default_factory=list)
+    picture: Picture | None = None  # the last, until the next landmarks are known: then its mouth is cut out
+    since: int = 0  # the first sample after the face was last lost
+
+    def see(self, time: float, picture: Picture, found: Detections, n: int) -> None:
+        self.times.append(time)
+        self.boxes.append(found.boxes[n])
+        self.landmarks.append(found.landmarks[n])
+        self.scores.append(float(found.scores[n]))
+        self._cut_mouth()
+        self.picture = picture
+
+    def lose(self) -> None:
+        """It is not in this picture."""
+        self._cut_mouth()
+        self.picture, self.since = None, len(self.times)
+
+    def _cut_mouth(self) -> None:
+        if self.picture is not None:
+            n = len(self.mouths)
+            near = [self.landmarks[n], *self.landmarks[max(n - 1, self.since) : n + 2]]
+            mouth = _warped(self.picture, np.mean(near, axis=0), MOUTH_SIZE).mean(axis=2)[MOUTH]
+            self.mouths.append(np.rint(mouth).astype(np.uint8))
 
     def tracked(self, name: str) -> Tracked:
         times = np.array(self.times, dtype=np.float64)
         track = FaceTrack(name, times, np.stack(self.boxes), np.stack(self.landmarks))
-        return Tracked(track, *(np.array(v, np.float32) for v in (self.scores, self.motion, self.contrast)))
+        return Tracked(track, np.array(self.scores, np.float32), np.stack(self.mouths))
 
     @property
     def believed(self) -> bool:
@@ -93,7 +109,8 @@ def track_faces(pictures: Iterable[tuple[float, Picture]], detector: MTCNN) -> l
     tracker = _Tracker(detector)
     for time, picture in pictures:
         tracker.see(time, picture)
-    faces = sorted((f for f in tracker.gone + tracker.here if f.believed), key=lambda f: f.times[0])
+    tracker.end()
+    faces = sorted((f for f in tracker.gone if f.believed), key=lambda f: f.times[0])
     return [face.tracked(f"F{n}") for n, face in enumerate(faces, start=1)]
 
 
@@ -109,13 +126,13 @@ class _Tracker:
 
     def see(self, time: float, picture: Picture) -> None:
         if self._is_cut(picture):
-            self._end(lambda _: True)
+            self.end()
             self.looked = -np.inf
-        before = [face for face in self.here if face.crop is not None]
+        before = [face for face in self.here if face.picture is not None]
         self._follow(time, picture)
-        if time - self.looked >= EVERY or any(face.crop is None for face in before):
+        if time - self.looked >= EVERY or any(face.picture is None for face in before):
             self._look(time, picture)
-        self._end(lambda face: time - face.times[-1] > PATIENCE)
+        self.end(lambda face: time - face.times[-1] > PATIENCE)
         self._end_doubles()
 
     def _follow(self, time: float, picture: Picture) -> None:
@@ -126,9 +143,9 @@ class _Tracker:
         for n, face in enumerate(self.here):
             near = _overlaps(found.boxes[n : n + 1], face.boxes[-1][None])[0, 0] > SAME
             if near and found.scores[n] > FOUND:
-                _add(face, time, picture, found, n)
+                face.see(time, picture, found, n)
             else:
-                face.crop = None
+                face.lose()
 
     def _look(self, time: float, picture: Picture) -> None:
         """Find faces everywhere: those that were lost, and new ones."""
@@ -143,14 +160,17 @@ class _Tracker:
                 continue
             unseen.remove(best)
             if face.times[-1] < time:
-                _add(face, time, picture, found, best)
+                face.see(time, picture, found, best)
         for m in unseen:
             face = _Face()
-            _add(face, time, picture, found, m)
+            face.see(time, picture, found, m)
             self.here.append(face)
 
-    def _end(self, is_gone: Callable[[_Face], bool]) -> None:
-        self.gone += [face for face in self.here if is_gone(face)]
+    def end(self, is_gone: Callable[[_Face], bool] = lambda _: True) -> None:
+        gone = [face for face in self.here if is_gone(face)]
+        for face in gone:
+            face.lose()
+        self.gone += gone
         self.here = [face for face in self.here if not is_gone(face)]
 
     def _end_doubles(self) -> None:
@@ -159,7 +179,7 @@ class _Tracker:
             _overlaps(*[np.stack([f.boxes[-1] for f in self.here])] * 2) if self.here else np.zeros((0, 0))
         )
         double = {id(self.here[n]) for n in np.flatnonzero(np.triu(overlaps > TWICE, k=1).any(axis=0))}
-        self._end(lambda face: id(face) in double)
+        self.end(lambda face: id(face) in double)
 
     def _is_cut(self, picture: Picture) -> bool:
         height, width, _ = picture.shape
@@ -172,22 +192,6 @@ class _Tracker:
         return before is not None and bool(
             before.shape != coarse.shape or np.abs(coarse - before).mean() > CUT
         )
-
-
-def _add(face: _Face, time: float, picture: Picture, found: Detections, n: int) -> None:
-    crop = _warped(picture, found.landmarks[n], MOTION_SIZE).mean(axis=2)
-    face.motion.append(float("nan") if face.crop is None else _motion(face.crop, crop))
-    face.contrast.append(float(crop[LIPS].std()))
-    face.crop = crop
-    face.times.append(time)
-    face.boxes.append(found.boxes[n])
-    face.landmarks.append(found.landmarks[n])
-    face.scores.append(float(found.scores[n]))
-
-
-def _motion(before: np.ndarray, now: np.ndarray) -> float:
-    change = np.abs(now - before)
-    return float(change[MOUTH].mean() - change[EYES].mean())
 
 
 def _overlaps(a: Float32[np.ndarray, "n 4"], b: Float32[np.ndarray, "m 4"]) -> Float32[np.ndarray, "n m"]:

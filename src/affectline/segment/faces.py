@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, UInt8
 
 from affectline.faces import RATE, Picture, Tracked, track_faces
 from affectline.nn.mtcnn import MTCNN
@@ -13,10 +13,10 @@ from affectline.types import Clip, Conversation, FaceTrack, Span, Utterance
 
 STEP = 0.02  # seconds that one value of loudness speaks for
 UNSEEN = 0.5  # seconds without the face that are worth a warning
-FEWEST = 8  # pictures that say anything of a mouth
-WEIGHTS = (1.5, 1.0, 1.0)  # of closing, and of the changes of the lips and of the corners of the mouth
+FEWEST = 12  # pictures that say anything of a mouth
+DEPTH = 20.0  # decibels under the loudest: what is softer is silence
 MOVES = 0.15  # what all of the motion counts beside a perfect fit
-"""Both chosen on pairs of clips of the first five videos of MOSI (benchmarks/who_speaks.py --tune)."""
+"""Chosen, as the lags in `_sync`, on clips of five videos of MOSI (benchmarks/who_speaks.py --tune)."""
 
 Loudness = Float32[np.ndarray, " step"]
 
@@ -73,13 +73,13 @@ class Fit:
 def fits(faces: Sequence[Tracked], span: Span, heard: Loudness) -> tuple[Fit, ...]:
     """Every face that is seen in a span for at least half as long as any: does its mouth speak the sound?
 
-    A mouth that speaks changes where the sound is loud, a picture ahead of it, and closes after (`_sync`);
-    and it moves more than that of a listener.
+    A mouth that speaks moves ahead of the sound and closes after it (`_sync`), and it moves more than that
+    of a listener.
     """
     seen = [(face, _within(face, span)) for face in faces]
     longest = max((here.sum() for _, here in seen), default=0)
     seen = [(face, here) for face, here in seen if here.any() and 2 * here.sum() >= longest]
-    moves = np.array([np.nanmean([0.0, *np.maximum(0.0, face.motion[here])]) for face, here in seen])
+    moves = np.array([_motion(face.mouths[here]).sum() / here.sum() for face, here in seen])
     shares = moves / max(moves.sum(), 1e-6)
     synced = [_sync(face, here, heard) for face, here in seen]
     return tuple(
@@ -129,26 +129,38 @@ def _within(face: Tracked, span: Span) -> Bool[np.ndarray, " time"]:
 def _sync(face: Tracked, here: Bool[np.ndarray, " time"], heard: Loudness) -> float:
     """How the mouth goes with the sound in the pictures that are `here`, -1 to 1; 0 where they are too few.
 
-    The sound of a picture is the loudness since the picture before. Correlated with it are the closing of the
-    mouth into the next picture, and how much lips and corners changed into the picture before.
+    Two things are correlated with the loudness: how much the mouth changes into the next picture, 60 ms ahead
+    of the sound, and how much it closes (what is between the lips gets lighter), 40 ms after.
     """
-    here = here & (face.track.times < len(heard) * STEP)
+    here = here & (face.track.times + 2 / RATE < len(heard) * STEP)
     if here.sum() < FEWEST:
         return 0.0
-    steps = round(1 / RATE / STEP)
-    ends = np.minimum((face.track.times[here] / STEP).astype(int) + 1, len(heard))
-    level = np.array([heard[max(0, end - steps) : end].mean() for end in ends])
-    marks = face.track.landmarks[here]
-    eyes, corners = (np.linalg.norm(marks[:, n + 1] - marks[:, n], axis=1) for n in (0, 3))
-    opening, stretch = np.diff(face.contrast[here]), np.abs(np.diff(corners / eyes))
-    closes = _correlation(-opening, level[:-1])
-    changes = [_correlation(change[:-1], level[2:]) for change in (np.abs(opening), stretch)]
-    return float(np.average([closes, *changes], weights=WEIGHTS))
+    times, mouths = face.track.times[here], face.mouths[here]
+    between = np.quantile(mouths[:, 1:7, 2:10].reshape(len(mouths), -1), 0.25, axis=1)
+    follow = np.diff(times) < 1.5 / RATE  # the face was not lost between
+    changes = ((_motion(mouths), 0.1), (np.diff(between), 0.0))
+    fits = [_correlation(x[follow], _level(heard, times[:-1][follow] + lag)) for x, lag in changes]
+    return float(np.mean(fits))
+
+
+def _motion(mouths: UInt8[np.ndarray, "time rows columns"]) -> Float[np.ndarray, " _changes"]:
+    """The mean change of the pixels into the next picture, but for that of the light."""
+    shapes = mouths - mouths.mean(axis=(1, 2), keepdims=True)
+    return np.abs(np.diff(shapes, axis=0)).mean(axis=(1, 2))
+
+
+def _level(heard: Loudness, times: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """The mean loudness of the 80 ms about each time, in decibels; of silence, `DEPTH` under the loudest."""
+    first = np.rint(times / STEP).astype(int)[:, None] + np.arange(-2, 2)
+    level = heard[np.clip(first, 0, len(heard) - 1)]
+    return np.maximum(level, level.max(initial=-np.inf) - DEPTH).mean(axis=1)
 
 
 def _correlation(mouth: Float[np.ndarray, " n"], sound: Float[np.ndarray, " n"]) -> float:
-    """Both smoothed over two pictures; 0 where one does not change."""
-    a, b = (np.convolve(x, [0.5, 0.5], mode="valid") for x in (mouth, sound))
-    if min(a.std(), b.std()) < 1e-6:
+    """Of the mouth, smoothed over three pictures, and the sound; 0 where one does not change."""
+    if len(mouth) < FEWEST - 1:
         return 0.0
-    return float(np.corrcoef(a, b)[0, 1])
+    smooth = np.convolve(np.pad(mouth, 1, mode="edge"), [1 / 3] * 3, mode="valid")
+    if min(smooth.std(), sound.std()) < 1e-6:
+        return 0.0
+    return float(np.corrcoef(smooth, sound)[0, 1])
