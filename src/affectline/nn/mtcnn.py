@@ -176,8 +176,14 @@ class MTCNN(nn.Module):
         A score under `FOUND` says that it is not there any more.
         """
         squares = _square(torch.from_numpy(boxes) + torch.tensor([1.0, 1.0, 0.0, 0.0]))
-        which = torch.zeros(len(boxes), dtype=torch.long)
-        return _detections(*self._output([Summed(frame)], which, squares))
+        height, width, _ = frame.shape
+        limit = torch.tensor([width, height])
+        low = (squares[:, :2].floor().long() - 1).clamp(min=0).minimum(limit - 1)
+        high = (squares[:, 2:].ceil().long() + 1).clamp(min=0).minimum(limit).maximum(low + 1)
+        corners = torch.cat([low, high], dim=1).tolist()
+        parts = [Summed(frame[y0:y1, x0:x1]) for x0, y0, x1, y1 in corners]
+        found, scores, landmarks = self._output(parts, torch.arange(len(boxes)), squares - low.repeat(1, 2))
+        return _detections(found + low.repeat(1, 2), scores, landmarks + low[:, None])
 
     @property
     def _device(self) -> torch.device:
