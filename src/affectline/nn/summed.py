@@ -20,8 +20,9 @@ class Summed:
         height, width, _ = picture.shape
         self.size = width, height
         self.table = np.zeros((width + 1, height + 1, 3), np.int32)
-        np.cumsum(picture.transpose(1, 0, 2), axis=0, dtype=np.int32, out=self.table[1:, 1:])
-        np.cumsum(self.table, axis=1, out=self.table)
+        self.table[1:, 1:] = picture.transpose(1, 0, 2)
+        for axis in (1, 0):
+            np.cumsum(self.table, axis=axis, out=self.table)
         self.sums = torch.from_numpy(self.table)
 
     def shrunk(self, columns: int, rows: int) -> Float[Tensor, "columns rows 3"]:
