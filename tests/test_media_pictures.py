@@ -179,14 +179,25 @@ def test_a_large_picture_is_made_smaller_on_request(tmp_path):
         tmp_path / "large.mp4", seconds=0.2, size=(3840, 2160), keyframes=1, options={"preset": "ultrafast"}
     )
     clip = FileClip(path)
-    frames = clip.frames(count=3, max_height=90)
+    frames = clip.frames(count=3, max_side=90)
     assert frames.shape == (3, 90, 160, 3)
     assert [read_number(f) for f in frames] == [0, 2, 4]
     _, whole = next(clip.pictures(5))
     assert whole.shape == (2160, 3840, 3)
-    assert next(clip.pictures(5, max_height=4000))[1].shape == whole.shape
+    assert next(clip.pictures(5, max_side=4000))[1].shape == whole.shape
     turned = make_video(tmp_path / "turned.mp4", seconds=0.2, size=(48, 64), rotation=90)
-    assert FileClip(turned).frames(count=1, max_height=32).shape == (1, 32, 24, 3)
+    assert FileClip(turned).frames(count=1, max_side=24).shape == (1, 32, 24, 3)
+
+
+def test_pictures_in_memory_are_made_smaller_as_those_of_a_file_are(files):
+    clip = FileClip(files["mp4"])
+    held = MemoryClip(None, 16_000, clip.frames(rate=25), 25.0)
+    small = [list(c.pictures(5, max_side=24)) for c in (clip, held)]
+    assert min(small[0][0][1].shape[:2]) == 24
+    for (time, one), (same, other) in zip(*small, strict=True):
+        assert time == pytest.approx(same)
+        np.testing.assert_allclose(one.astype(int), other.astype(int), atol=24)
+    assert np.shares_memory(held.images, next(held.pictures(5))[1]) is False
 
 
 def test_only_the_pictures_asked_for_are_converted(files, monkeypatch):

@@ -116,3 +116,15 @@ def test_loudness_is_in_decibels_every_fiftieth_of_a_second() -> None:
     level = loudness(MemoryClip(np.concatenate([tone, tone / 10]), 16_000))
     assert len(level) == 100
     np.testing.assert_allclose(level, np.repeat([-3.01, -23.01], 50), atol=0.1)
+
+
+def test_a_face_that_was_found_in_smaller_pictures_is_in_pixels_of_the_recording() -> None:
+    import skimage.data
+
+    large = skimage.data.astronaut().repeat(2, axis=0).repeat(2, axis=1)  # 1024 x 1024
+    clip = MemoryClip(None, 16_000, np.stack([large] * 10), RATE)
+    (one,) = attach(told(Span(0.0, 0.8), clip=clip), clip, MTCNN.load())
+    assert one.face is not None
+    found = np.median(one.face.boxes, axis=0) / 2
+    np.testing.assert_allclose(found, (178.5, 60.2, 267.6, 175.0), atol=6)  # see test_mtcnn.py
+    assert np.abs(np.median(one.face.landmarks, axis=0)[2] / 2 - (224.7, 128.3)).max() < 4

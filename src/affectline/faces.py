@@ -25,7 +25,7 @@ Picture = UInt8[np.ndarray, "height width 3"]
 Landmarks = Float[np.ndarray, "5 2"]
 
 RATE = 12.5  # pictures a second that are enough to follow a face and its mouth
-EVERY = 0.5  # seconds between looks at the whole picture
+EVERY, SEARCH = 1.0, 0.5  # seconds between looks at the whole picture, with faces to follow and without
 PATIENCE = 0.6  # seconds without being found after which a face is gone
 CUT = 22.0  # change of a coarse picture, of 255, that is a cut to another scene: camera moves stay under it
 SAME = 0.3  # least overlap, over the union, of a face with itself a moment later
@@ -130,7 +130,8 @@ class _Tracker:
             self.looked = -np.inf
         before = [face for face in self.here if face.picture is not None]
         self._follow(time, picture)
-        if time - self.looked >= EVERY or any(face.picture is None for face in before):
+        wait = EVERY if self.here else SEARCH
+        if time - self.looked >= wait or any(face.picture is None for face in before):
             self._look(time, picture)
         self.end(lambda face: time - face.times[-1] > PATIENCE)
         self._end_doubles()

@@ -69,8 +69,13 @@ class Clip(Protocol):
         """`count` pictures evenly over the clip, or `rate` pictures per second; 0 where there are none."""
         ...
 
-    def pictures(self, rate: float) -> Iterator[tuple[float, UInt8[np.ndarray, "height width 3"]]]:
-        """Time and picture, `rate` per second at most, one at a time: for clips too long for memory."""
+    def pictures(
+        self, rate: float, *, max_side: int | None = None
+    ) -> Iterator[tuple[float, UInt8[np.ndarray, "height width 3"]]]:
+        """Time and picture, `rate` per second at most, one at a time: for clips too long for memory.
+
+        Pictures whose shorter side is longer than `max_side` are made smaller.
+        """
         ...
 
     def window(self, start: float, duration: float) -> "Clip":

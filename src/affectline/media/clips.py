@@ -86,25 +86,26 @@ class FileClip:
         yield from _blocks(pieces, rate, seconds)
 
     def frames(
-        self, *, count: int | None = None, rate: float | None = None, max_height: int | None = None
+        self, *, count: int | None = None, rate: float | None = None, max_side: int | None = None
     ) -> Frames:
         """Pictures at the middle of each of `count` equal stretches, or as `pictures` gives them.
 
-        Pictures higher than `max_height` are made smaller. Of length 0 where there are none.
+        Those whose shorter side is longer than `max_side` are made smaller. Of length 0 where there are none.
         """
         times = _times(self.duration, self._shown_until, count, rate)
         if not self.has_video:
             return np.zeros((0, 0, 0, 3), dtype=np.uint8)
-        found = np.empty((len(times), *pictures.size(self.recording, max_height), 3), dtype=np.uint8)
-        for n, picture in enumerate(self._shown(times, max_height)):
+        shape = pictures.size(self.recording.height, self.recording.width, max_side)
+        found = np.empty((len(times), *shape, 3), dtype=np.uint8)
+        for n, picture in enumerate(self._shown(times, max_side)):
             found[n] = picture
         return found
 
-    def pictures(self, rate: float, *, max_height: int | None = None) -> Iterator[tuple[float, Picture]]:
+    def pictures(self, rate: float, *, max_side: int | None = None) -> Iterator[tuple[float, Picture]]:
         """Time and picture at 0, 1/rate, 2/rate ... up to the end of the clip, or of its pictures."""
         times = _times(self.duration, self._shown_until, None, rate)
         if self.has_video:
-            yield from zip(times.tolist(), self._shown(times, max_height), strict=True)
+            yield from zip(times.tolist(), self._shown(times, max_side), strict=True)
 
     def window(self, start: float, duration: float) -> "FileClip":
         """The part of this clip from `start` on, cut off at the end of the clip."""
@@ -130,8 +131,8 @@ class FileClip:
         span = self.recording.span(modality)
         return span is not None and span.start < self._end and self.start < span.end
 
-    def _shown(self, times: np.ndarray, max_height: int | None) -> Iterator[Picture]:
-        return pictures.shown(self.recording, (times + self.start).tolist(), max_height)
+    def _shown(self, times: np.ndarray, max_side: int | None) -> Iterator[Picture]:
+        return pictures.shown(self.recording, (times + self.start).tolist(), max_side)
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,11 +191,14 @@ class MemoryClip:
             return np.zeros((0, 0, 0, 3), dtype=np.uint8)
         return self.images[[self._index(time) for time in times]]
 
-    def pictures(self, rate: float) -> Iterator[tuple[float, Picture]]:
+    def pictures(self, rate: float, *, max_side: int | None = None) -> Iterator[tuple[float, Picture]]:
         """Time and picture at 0, 1/rate, 2/rate ... up to the end of the clip, or of its pictures."""
         times = _times(self.duration, self._shown_until - self.start, None, rate)
         if self.has_video and self.images is not None:
-            yield from ((time, self.images[self._index(time)].copy()) for time in times.tolist())
+            shape = pictures.size(*self.images.shape[1:3], max_side)
+            yield from (
+                (time, pictures.resized(self.images[self._index(time)], shape)) for time in times.tolist()
+            )
 
     def window(self, start: float, duration: float) -> "MemoryClip":
         """The part of this clip from `start` on, cut off at the end of the clip."""

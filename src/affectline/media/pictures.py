@@ -18,20 +18,29 @@ _JUMP = 1.0  # seconds of pictures that cost more to decode than entering the fi
 _WHITE = 203.0  # cd/m2 of paper white in high dynamic range (ITU-R BT.2408)
 
 
-def size(recording: Recording, max_height: int | None) -> tuple[int, int]:
-    """Height and width of the upright pictures, made smaller where they are higher than `max_height`."""
-    if max_height is None or recording.height <= max_height:
-        return recording.height, recording.width
-    return max_height, max(1, round(recording.width * max_height / recording.height))
+def size(height: int, width: int, max_side: int | None) -> tuple[int, int]:
+    """Height and width of pictures, made smaller where their shorter side is longer than `max_side`."""
+    shorter = min(height, width)
+    if max_side is None or shorter <= max_side:
+        return height, width
+    return round(height * max_side / shorter), round(width * max_side / shorter)
 
 
-def shown(recording: Recording, times: Iterable[float], max_height: int | None) -> Iterator[Picture]:
+def resized(picture: Picture, shape: tuple[int, int]) -> UInt8[np.ndarray, "rows columns 3"]:
+    """A copy of the picture, of this height and width."""
+    if picture.shape[:2] == shape:
+        return picture.copy()
+    return rgb(VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24"), shape, Turn())
+
+
+def shown(recording: Recording, times: Iterable[float], max_side: int | None) -> Iterator[Picture]:
     """The picture that is on the screen at each of these rising times: the last that began by then.
 
     Before the first picture it is the first, after the end of the last it is the last.
     """
     stream: Iterator[tuple[float, VideoFrame]] = iter(())
     now = coming = made = None
+    shape = size(recording.height, recording.width, max_side)
     picture = np.zeros((0, 0, 3), dtype=np.uint8)
     for time in times:
         if now is None or (coming is not None and _keyframe(recording, time) > coming[0] + _JUMP):
@@ -40,7 +49,7 @@ def shown(recording: Recording, times: Iterable[float], max_height: int | None) 
         while coming is not None and coming[0] <= time + SAME:
             now, coming = coming, next(stream, None)
         if made is not now:  # a picture that nobody asks for is never converted
-            picture, made = rgb(now[1], size(recording, max_height), recording.entry.turn), now
+            picture, made = rgb(now[1], shape, recording.entry.turn), now
         yield picture.copy()
 
 

@@ -12,6 +12,7 @@ from affectline.segment import speech
 from affectline.types import Clip, Conversation, FaceTrack, Span, Utterance
 
 STEP = 0.02  # seconds that one value of loudness speaks for
+SIDE = 540  # pixels of the shorter side that are enough to find faces and see mouths
 UNSEEN = 0.5  # seconds without the face that are worth a warning
 FEWEST = 12  # pictures that say anything of a mouth
 DEPTH = 20.0  # decibels under the loudest: what is softer is silence
@@ -36,7 +37,7 @@ def attach(
     """
     if not recording.has_video:
         return conversation
-    found = track_faces(_watched(recording, progress), detector)
+    found = _faces(recording, detector, progress)
     heard = loudness(recording)
     shown = [u for u in conversation if u.span and u.clip and u.clip.has_video]
     seen = [fits(found, u.span, heard) for u in shown if u.span]
@@ -105,10 +106,22 @@ def who_speaks(seen: Sequence[Sequence[Fit]], speakers: Sequence[str]) -> list[F
     ]
 
 
-def _watched(recording: Clip, progress: Callable[[float], None]) -> Iterator[tuple[float, Picture]]:
-    for time, picture in recording.pictures(RATE):
-        progress(time / recording.duration)
-        yield time, picture
+def _faces(recording: Clip, detector: MTCNN, progress: Callable[[float], None]) -> list[Tracked]:
+    """All faces, found in pictures that may be smaller than those of the recording."""
+
+    def watched() -> Iterator[tuple[float, Picture]]:
+        for time, picture in recording.pictures(RATE, max_side=SIDE):
+            progress(time / recording.duration)
+            yield time, picture
+
+    found = track_faces(watched(), detector)
+    whole, seen = (next(recording.pictures(RATE, max_side=side))[1].shape for side in (None, SIDE))
+    larger = np.array([whole[1] / seen[1], whole[0] / seen[0]], np.float32)
+
+    def in_whole(track: FaceTrack) -> FaceTrack:
+        return replace(track, boxes=track.boxes * np.tile(larger, 2), landmarks=track.landmarks * larger)
+
+    return [replace(face, track=in_whole(face.track)) for face in found]
 
 
 def _with_face(utterance: Utterance, fit: Fit | None) -> Utterance:
