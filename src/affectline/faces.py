@@ -25,7 +25,8 @@ Picture = UInt8[np.ndarray, "height width 3"]
 Landmarks = Float[np.ndarray, "5 2"]
 
 RATE = 12.5  # pictures a second that are enough to follow a face and its mouth
-EVERY, SEARCH = 1.0, 0.5  # seconds between looks at the whole picture, with faces to follow and without
+EVERY = 1.0  # seconds between looks at the whole picture
+SEARCH = 0.5  # the same, while no face is followed or one is missing
 PATIENCE = 0.6  # seconds without being found after which a face is gone
 CUT = 22.0  # change of a coarse picture, of 255, that is a cut to another scene: camera moves stay under it
 SAME = 0.3  # least overlap, over the union, of a face with itself a moment later
@@ -77,13 +78,18 @@ class _Face:
         if self.picture is not None:
             n = len(self.mouths)
             near = [self.landmarks[n], *self.landmarks[max(n - 1, self.since) : n + 2]]
-            mouth = _warped(self.picture, np.mean(near, axis=0), MOUTH_SIZE).mean(axis=2)[MOUTH]
-            self.mouths.append(np.rint(mouth).astype(np.uint8))
+            mouth = _warped(self.picture, np.mean(near, axis=0), MOUTH_SIZE, *MOUTH)
+            self.mouths.append(np.rint(mouth.mean(axis=2)).astype(np.uint8))
 
     def tracked(self, name: str) -> Tracked:
         times = np.array(self.times, dtype=np.float64)
         track = FaceTrack(name, times, np.stack(self.boxes), np.stack(self.landmarks))
         return Tracked(track, np.array(self.scores, np.float32), np.stack(self.mouths))
+
+    @property
+    def followed(self) -> bool:
+        """Seen in every picture of late; a face that only looks at the whole picture find never is."""
+        return self.picture is not None and self.times[-1] - self.times[self.since] >= LASTING
 
     @property
     def believed(self) -> bool:
@@ -128,10 +134,11 @@ class _Tracker:
         if self._is_cut(picture):
             self.end()
             self.looked = -np.inf
-        before = [face for face in self.here if face.picture is not None]
+        followed = [face for face in self.here if face.followed]
         self._follow(time, picture)
-        wait = EVERY if self.here else SEARCH
-        if time - self.looked >= wait or any(face.picture is None for face in before):
+        lost = any(face.picture is None for face in followed)
+        wait = EVERY if self.here and all(face.picture is not None for face in self.here) else SEARCH
+        if lost or time - self.looked >= wait:
             self._look(time, picture)
         self.end(lambda face: time - face.times[-1] > PATIENCE)
         self._end_doubles()
@@ -208,18 +215,28 @@ def crop(picture: Picture, landmarks: Landmarks, size: int = 112) -> UInt8[np.nd
     return np.rint(_warped(picture, landmarks, size)).astype(np.uint8)
 
 
-def _warped(picture: Picture, landmarks: Landmarks, size: int) -> Float32[np.ndarray, "size size 3"]:
-    """Turned, scaled and shifted so that the landmarks come nearest to `FRAMING`."""
+def _warped(
+    picture: Picture,
+    landmarks: Landmarks,
+    size: int,
+    rows: slice = slice(None),
+    columns: slice = slice(None),
+) -> Float32[np.ndarray, "rows columns 3"]:
+    """A face of `size` pixels, turned, scaled and shifted so that its landmarks come nearest to `FRAMING`.
+
+    Of it, these rows and columns.
+    """
     turn, shift = _similarity(FRAMING * size, landmarks)
-    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]]) @ turn.T + shift
+    (top, bottom, _), (left, right, _) = (part.indices(size) for part in (rows, columns))
+    corners = np.array([[left, top], [right, top], [left, bottom], [right, bottom]]) @ turn.T + shift
     height, width, _ = picture.shape
     low = np.clip(np.floor(corners.min(axis=0)) - 1, 0, [width - 1, height - 1]).astype(int)
     high = np.clip(np.ceil(corners.max(axis=0)) + 1, low + 1, [width, height]).astype(int)
     part = picture[low[1] : high[1], low[0] : high[0]]
-    columns, rows = np.ceil((high - low) / max(1.0, float(np.hypot(*turn[0])))).astype(int)
-    planes = shrunk(part, int(rows), int(columns)).permute(2, 0, 1)  # of the size of the crop's pixels
+    across, down = np.ceil((high - low) / max(1.0, float(np.hypot(*turn[0])))).astype(int)
+    planes = shrunk(part, int(down), int(across)).permute(2, 0, 1)  # of the size of the crop's pixels
     steps = np.arange(size) + 0.5
-    places = np.stack(np.meshgrid(steps, steps), axis=-1) @ turn.T + shift
+    places = np.stack(np.meshgrid(steps[columns], steps[rows]), axis=-1) @ turn.T + shift
     grid = torch.from_numpy((places - low) / (high - low) * 2 - 1).float().flip(-1)  # `shrunk` transposes
     crop = grid_sample(planes[None], grid[None], padding_mode="border", align_corners=False)
     return crop[0].permute(1, 2, 0).numpy()
