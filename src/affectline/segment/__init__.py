@@ -80,7 +80,8 @@ def transcribe(
     progress("words", 1.0)
     if turns and speakers is None:
         count = len({r.speaker for r in rows})
-        notes += (f"speakers: {count} voices were told apart; if wrong, say how many",)
+        told = "only one voice was heard" if count == 1 else f"{count} voices were told apart"
+        notes += (f"speakers: {told}; if wrong, say how many",)
     if turns and speakers != 1 and diarise is by_voice and voice.weights() is None:
         notes += (f"speakers: told apart by their spectra alone; better after {voice.INSTALL}",)
     words = " ".join(row.text for row in rows if row.text)
