@@ -71,7 +71,8 @@ def test_a_run_that_was_killed_goes_on_to_the_same_numbers(tmp_path: Path) -> No
     model, run = start(tmp_path / "whole", scores)
     whole = list(run)
     _, killed = start(tmp_path / "killed", scores)
-    next(killed), next(killed)
+    for _ in range(2):
+        next(killed)
     killed.close()  # pyright: ignore[reportAttributeAccessIssue]
     resumed, rest = start(tmp_path / "killed", scores[2:], resume=True)
     assert [e.losses for e in rest] == [e.losses for e in whole[2:]]

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from affectline.corpora import Source
+from affectline.media.pictures import resized, size
 from affectline.types import EMOTIONS, Conversation, Frames, LabelSpace, Modality, Utterance, Waveform
 
 SOURCE = Source(
@@ -58,8 +59,11 @@ class Picture:
         rgb = np.repeat(self.grey[None, :, :, None], 3, axis=3)
         return np.repeat(rgb, 1 if count is None else count, axis=0)
 
-    def pictures(self, rate: float) -> Iterator[tuple[float, UInt8[np.ndarray, "height width 3"]]]:
-        yield 0.0, self.frames()[0]
+    def pictures(
+        self, rate: float, *, max_side: int | None = None
+    ) -> Iterator[tuple[float, UInt8[np.ndarray, "height width 3"]]]:
+        height, width = self.grey.shape
+        yield 0.0, resized(self.frames()[0], size(height, width, max_side))
 
     def window(self, start: float, duration: float) -> "Picture":
         return self

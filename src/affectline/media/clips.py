@@ -195,10 +195,10 @@ class MemoryClip:
         """Time and picture at 0, 1/rate, 2/rate ... up to the end of the clip, or of its pictures."""
         times = _times(self.duration, self._shown_until - self.start, None, rate)
         if self.has_video and self.images is not None:
-            shape = pictures.size(*self.images.shape[1:3], max_side)
-            yield from (
-                (time, pictures.resized(self.images[self._index(time)], shape)) for time in times.tolist()
-            )
+            _, height, width, _ = self.images.shape
+            shape = pictures.size(height, width, max_side)
+            for time in times.tolist():
+                yield time, pictures.resized(self.images[self._index(time)], shape)
 
     def window(self, start: float, duration: float) -> "MemoryClip":
         """The part of this clip from `start` on, cut off at the end of the clip."""
