@@ -28,7 +28,7 @@ from affectline.types import Conversation, LabelSpace, Modality, Prediction, mod
 
 FORMAT = 1
 EXTRACTORS = {e.__name__: e for e in (Tokens, MiniLM, Mel, EGeMAPS, ComParE, Faces, Expression)}
-CHUNK = 16  # utterances in memory at once, with their sound and pictures
+CHUNK = 4  # utterances in memory at once, with their sound and pictures
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from affectline.segment import speech
 from affectline.types import Clip, Conversation, FaceTrack, Span, Utterance
 
 STEP = 0.02  # seconds that one value of loudness speaks for
-SIDE = 540  # pixels of the shorter side that are enough to find faces and see mouths
+SIDE = 360  # pixels of the shorter side that faces are looked for in, as in the recordings this was chosen on
 UNSEEN = 0.5  # seconds without the face that are worth a warning
 FEWEST = 12  # pictures that say anything of a mouth
 DEPTH = 20.0  # decibels under the loudest: what is softer is silence
