@@ -101,8 +101,8 @@ class _Face:
 def track_faces(pictures: Iterable[tuple[float, Picture]], detector: MTCNN) -> list[Tracked]:
     """Follow every face through pictures that come one by one with their times in seconds.
 
-    All of the picture is looked at every half second, after a cut and when a face is lost; in between only
-    the place where a face was.
+    All of the picture is looked at every second, after a cut and when a face is lost, and twice a second while
+    one is missing; in between only the place where a face was.
 
     Args:
         pictures: RGB, upright; some ten a second (`RATE`), such as `clip.pictures(RATE)`.
@@ -144,7 +144,7 @@ class _Tracker:
         self._end_doubles()
 
     def _follow(self, time: float, picture: Picture) -> None:
-        """Find each face near where it was; where it is not, its crop becomes None."""
+        """Find each face near where it was, or lose it."""
         if not self.here:
             return
         found = self.detector.look_again(picture, np.stack([face.boxes[-1] for face in self.here]))
