@@ -101,8 +101,8 @@ class _Face:
 def track_faces(pictures: Iterable[tuple[float, Picture]], detector: MTCNN) -> list[Tracked]:
     """Follow every face through pictures that come one by one with their times in seconds.
 
-    All of the picture is looked at every second, after a cut and when a face is lost, and twice a second while
-    one is missing; in between only the place where a face was.
+    All of the picture is looked at every second, after a cut and when a face is lost, and twice a second
+    while one is missing; in between only the place where a face was.
 
     Args:
         pictures: RGB, upright; some ten a second (`RATE`), such as `clip.pictures(RATE)`.
