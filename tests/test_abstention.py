@@ -44,3 +44,11 @@ def test_wrong_is_where_the_strongest_emotion_does_not_hold() -> None:
 def test_a_rule_of_another_length_is_refused() -> None:
     with pytest.raises(ValueError, match="a weight for each"):
         Abstention((1.0,), 0.0)
+
+
+@pytest.mark.parametrize(("failed", "risk"), [(False, 1 / 12), (True, 11 / 12)])
+def test_where_dev_was_always_right_or_always_wrong_the_rule_is_one_risk(failed: bool, risk: float) -> None:
+    rows = np.stack([evidence(SURE, {Modality.TEXT: n + 1}) for n in range(10)])
+    rule = fit(rows, np.full(10, failed))
+    assert rule.risk(rows) == pytest.approx([risk] * 10)
+    assert rule(rows).tolist() == [failed] * 10

@@ -13,6 +13,7 @@ from affectline import recipes
 from affectline.cli import COMMANDS, main
 from affectline.recipes import find
 from affectline.timeline import Timeline
+from affectline.training import Machines
 
 
 @dataclass(frozen=True)
@@ -245,7 +246,7 @@ def test_train_gives_the_recipe_its_changes_and_one_folder_per_seed(
         )
     )
     assert ran.code == 0, ran.err
-    common = {"name": "base.audio", "device": "auto", "resume": True}
+    common = {"name": "base.audio", "machines": Machines(), "resume": True}
     assert calls == [
         (2, tmp_path, out / "seed0", {**common, "seed": 0}),
         (2, tmp_path, out / "seed3", {**common, "seed": 3}),

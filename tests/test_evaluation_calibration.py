@@ -13,6 +13,7 @@ from affectline.evaluation import (
     Calibration,
     check_calibration,
     fit_calibration,
+    fit_temperature,
     fit_thresholds,
 )
 
@@ -87,3 +88,21 @@ def test_few_positives_draw_the_threshold_towards_half_the_best_f1() -> None:
     assert fit_thresholds(scores, targets, targets | True, prior=0.0)[0] == pytest.approx(0.985)
     assert fit_thresholds(scores, targets, targets | True)[0] == pytest.approx((0.985 + 100 * 0.5) / 101)
     assert fit_thresholds(scores, ~(targets | True), targets | True)[0] == 0.5
+
+
+def test_a_temperature_undoes_what_sharpened_the_logits() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(4000, 3))
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    drawn = np.array([rng.choice(3, p=p) for p in chances])
+    targets, known = np.eye(3, dtype=bool)[drawn], np.ones((4000, 3), dtype=bool)
+    assert fit_temperature(3.0 * logits, targets, known) == pytest.approx(3.0, rel=0.1)
+    assert fit_temperature(0.5 * logits, targets, known) == pytest.approx(0.5, rel=0.1)
+
+
+def test_a_temperature_looks_at_known_rows_alone_and_stays_finite() -> None:
+    logits, targets = np.array([[9.0, 0.0], [0.0, 9.0]]), np.eye(2, dtype=bool)
+    known = np.ones((2, 2), dtype=bool)
+    assert 1 / 20 < fit_temperature(logits, targets, known) < 1
+    assert fit_temperature(logits, ~targets, known) == pytest.approx(20.0, rel=0.01)
+    assert fit_temperature(logits, targets, np.zeros((2, 2), dtype=bool)) == 1.0

@@ -10,7 +10,7 @@ from affectline.checkpoint import load, save, trained
 from affectline.models import Inferred
 from affectline.models.late_fusion import Config, LateFusion, Objective
 from affectline.recipes import SELECT, Data, Fusion, Recipe, finish, joining, run, thresholds
-from affectline.training import Train
+from affectline.training import Machines, Train
 from affectline.types import EMOTIONS, Modality
 
 AUDIO = Recipe(
@@ -40,7 +40,14 @@ def inferred(logits: np.ndarray, targets: np.ndarray, modality: Modality) -> Inf
 def test_a_recipe_trains_is_finished_on_dev_and_survives_its_file(tmp_path: Path) -> None:
     train, dev = spoken(24, 0), spoken(16, 1)
     said: list[str] = []
-    model = run(AUDIO, train, dev, tmp_path, device="cpu", progress=lambda stage, *_: said.append(stage))
+    model = run(
+        AUDIO,
+        train,
+        dev,
+        tmp_path,
+        machines=Machines(device="cpu"),
+        progress=lambda stage, *_: said.append(stage),
+    )
     checkpoint = finish(AUDIO, model, dev, name="tiny")
     assert {"epoch 1", "epoch 2"} <= set(said)
     assert set(checkpoint.thresholds) == {"audio"}

@@ -1,4 +1,4 @@
-import json
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from torch import nn
 from affectline.batch import Batch
 from affectline.checkpoint import trained
 from affectline.losses import binary_cross_entropy
-from affectline.training import Epoch, Shuffled, Train, fit
+from affectline.training import Epoch, Machines, Shuffled, Train, _optimizer, _set_rate, fit
 
 TRAIN = Train(epochs=4, batch=4, learning_rate=1e-2, average=0.5, patience=10)
 
@@ -49,7 +49,7 @@ def start(
         train,
         validate=lambda _: next(told),
         folder=folder,
-        device="cpu",
+        machines=Machines(device="cpu"),
         resume=resume,
     )
     return model, run
@@ -98,12 +98,59 @@ def test_training_stops_when_validation_does_not_get_better(tmp_path: Path) -> N
     assert [e.number for e in run] == [0, 1, 2]
 
 
-def test_every_epoch_leaves_a_line_of_log(tmp_path: Path) -> None:
-    _, run = start(tmp_path, [0.1, 0.2, 0.3, 0.4])
-    losses = [e.losses["bce"] for e in run]
-    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert [line["bce"] for line in lines] == losses
+def test_every_epoch_leaves_a_line_of_log_also_after_a_kill(tmp_path: Path) -> None:
+    scores = [0.1, 0.2, 0.3, 0.4]
+    _, killed = start(tmp_path, scores)
+    losses = [next(killed).losses["bce"] for _ in range(2)]
+    _, run = start(tmp_path, scores[2:], resume=True)
+    losses += [e.losses["bce"] for e in run]
+    with (tmp_path / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["bce"]) for row in rows] == losses
+    assert [float(row["score"]) for row in rows] == scores
     assert losses[-1] < losses[0]
+
+
+def test_tensorboard_shows_every_epoch(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    _, run = start(tmp_path, [0.1, 0.4, 0.3, 0.2])
+    list(run)
+    board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [round(event.value, 3) for event in board.Scalars("score")] == [0.1, 0.4, 0.3, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("train", "epochs", "rate"),
+    [
+        (Train(epochs=10, warmup=0.2, learning_rate=1.0), 1.0, 0.5),  # half of the warm-up
+        (Train(epochs=10, warmup=0.2, learning_rate=1.0), 2.0, 1.0),
+        (Train(epochs=10, warmup=0.2, learning_rate=1.0), 6.0, 0.5),  # half of the cosine
+        (Train(epochs=10, warmup=0.2, learning_rate=1.0), 10.0, 0.0),
+        (Train(epochs=100, warmup=0.0, learning_rate=1.0, schedule="steps", every=10), 9.9, 1.0),
+        (Train(epochs=100, warmup=0.0, learning_rate=1.0, schedule="steps", every=10), 20.0, 0.95**2),
+    ],
+)
+def test_the_learning_rate_warms_up_and_falls(train: Train, epochs: float, rate: float) -> None:
+    optimizer = _optimizer(Mean(), train)
+    _set_rate(optimizer, train, epochs)
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([rate] * 2)
+
+
+def test_what_is_pretrained_learns_at_its_own_rate_and_biases_do_not_decay() -> None:
+    model = nn.ModuleDict({"encoder": nn.Linear(2, 2), "head": nn.Linear(2, 2)})
+    model.pretrained = ("encoder.",)  # pyright: ignore[reportArgumentType]
+    train = Train(learning_rate=1.0, pretrained_rate=0.1, weight_decay=0.5, warmup=0.0)
+    optimizer = _optimizer(model, train)
+    _set_rate(optimizer, train, 0.0)
+    of = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    settings = {name: (of[id(p)]["lr"], of[id(p)]["weight_decay"]) for name, p in model.named_parameters()}
+    assert settings == {
+        "encoder.weight": (0.1, 0.5),
+        "encoder.bias": (0.1, 0.0),
+        "head.weight": (1.0, 0.5),
+        "head.bias": (1.0, 0.0),
+    }
 
 
 def test_the_loss_that_is_not_finite_is_an_error(tmp_path: Path) -> None:

@@ -53,9 +53,15 @@ class Abstention:
 def fit(
     rows: Float[np.ndarray, "utterance evidence"], wrong: Bool[np.ndarray, " utterance"], limit: float = 0.5
 ) -> Abstention:
-    """Fit the rule on dev utterances and whether the strongest emotion was wrong in them."""
+    """Fit the rule on dev utterances and whether the strongest emotion was wrong in them.
+
+    Where it always was, or never, the evidence tells nothing apart: the risk is the rule of succession's.
+    """
     from sklearn.linear_model import LogisticRegression
 
+    if wrong.all() or not wrong.any():
+        risk = (wrong.sum() + 1) / (len(wrong) + 2)
+        return Abstention((0.0,) * len(EVIDENCE), float(np.log(risk / (1 - risk))), limit)
     model = LogisticRegression(C=1.0, max_iter=1000).fit(rows, wrong)
     return Abstention(tuple(float(w) for w in model.coef_[0]), float(model.intercept_[0]), limit)
 

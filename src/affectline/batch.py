@@ -19,6 +19,11 @@ class Stream:
     values: Shaped[Tensor, "batch utterance time *dims"]
     mask: Bool[Tensor, "batch utterance time"]
 
+    def pooled(self) -> Float[Tensor, "batch utterance dim"]:
+        """The mean over time; zeros where there is none."""
+        mask = self.mask.unsqueeze(-1)
+        return self.values.masked_fill(~mask, 0.0).sum(dim=2) / mask.sum(dim=2).clamp(min=1)
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -37,9 +42,7 @@ class Batch:
 
     def pooled(self, stream: str) -> Float[Tensor, "batch utterance dim"]:
         """The stream averaged over time; zeros where it is missing."""
-        s = self.streams[stream]
-        weights = s.mask.unsqueeze(-1)
-        return (s.values * weights).sum(dim=2) / weights.sum(dim=2).clamp(min=1)
+        return self.streams[stream].pooled()
 
     def present(self, stream: str) -> Bool[Tensor, "batch utterance"]:
         """Which utterances have anything of this stream."""
@@ -53,6 +56,23 @@ class Batch:
             for n, s in self.streams.items()
         }
         return replace(self, streams=lost)
+
+    def share(self, rank: int, ranks: int) -> "Batch":
+        """Every `ranks`-th conversation from `rank` on; where there is none, one in which nothing is said."""
+        if ranks == 1:
+            return self
+        rows = torch.arange(rank, len(self.mask), ranks)
+        there = torch.ones(1, dtype=torch.bool)
+        if not len(rows):
+            rows, there = torch.zeros(1, dtype=torch.long), ~there
+        return Batch(
+            streams={n: Stream(s.values[rows], s.mask[rows] & there) for n, s in self.streams.items()},
+            mask=self.mask[rows] & there,
+            speakers=self.speakers[rows],
+            targets=self.targets[rows],
+            known=self.known[rows] & there,
+            ratings=self.ratings[rows],
+        )
 
     def to(self, device: torch.device | str) -> "Batch":
         return Batch(

@@ -11,15 +11,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import softmax
 from torch import Tensor, nn
 
 from affectline.abstention import Abstention, evidence
 from affectline.batch import Features
+from affectline.corpora.synthetic import Pointer
 from affectline.features import Extractor, extract
 from affectline.features.audio_mel import Mel
 from affectline.features.opensmile import ComParE, EGeMAPS
 from affectline.features.text_minilm import MiniLM
 from affectline.features.text_tokens import Tokens
+from affectline.features.text_turns import Turns
 from affectline.features.video_expression import Expression
 from affectline.features.video_faces import Faces
 from affectline.files import atomic_write
@@ -27,7 +30,9 @@ from affectline.models import MODELS, Inferred, infer
 from affectline.types import Conversation, LabelSpace, Modality, Prediction, modality_of
 
 FORMAT = 1
-EXTRACTORS = {e.__name__: e for e in (Tokens, MiniLM, Mel, EGeMAPS, ComParE, Faces, Expression)}
+EXTRACTORS = {
+    e.__name__: e for e in (Tokens, Turns, MiniLM, Mel, EGeMAPS, ComParE, Faces, Expression, Pointer)
+}
 CHUNK = 4  # utterances in memory at once, with their sound and pictures
 
 
@@ -35,7 +40,9 @@ CHUNK = 4  # utterances in memory at once, with their sound and pictures
 class Checkpoint:
     """A model and all that is needed to use it on conversations.
 
-    `thresholds`: one per label, for each set of modalities that may be there (keys as `subset` makes them).
+    `thresholds`: one per label, for each set of modalities that may be there (keys as `subset` makes them);
+    none where one label alone holds. `temperature`: what single-label logits are divided by before their
+    softmax (Guo et al. 2017); a multi-label model calibrates its own.
     `about`: what config.json says beyond that: recipe, data, languages, licence, versions.
     """
 
@@ -44,6 +51,7 @@ class Checkpoint:
     labels: LabelSpace
     extractors: tuple[Extractor, ...]
     thresholds: Mapping[str, tuple[float, ...]]
+    temperature: float = 1.0
     abstention: Abstention | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
@@ -81,13 +89,13 @@ class Checkpoint:
 
     def judge(self, out: Inferred, found: Sequence[Mapping[Modality, int]]) -> list[Prediction]:
         """Predictions from logits and the lengths of what each utterance has."""
-        scores = _sigmoid(out.logits)
-        by_modality = {m: _sigmoid(logits) for m, logits in out.by_modality.items()}
+        scores = self._probabilities(out.logits)
+        by_modality = {m: self._probabilities(logits) for m, logits in out.by_modality.items()}
         predictions: list[Prediction] = []
         for i, row in enumerate(scores):
-            there = [m for m in by_modality if out.present[m][i]]
+            there = [m for m in out.present if out.present[m][i]]
             emotions = self.labels.decode(row, self.thresholds.get(subset(there), 0.5))
-            alone = {m: self._named(by_modality[m][i]) for m in there}
+            alone = {m: self._named(by_modality[m][i]) for m in there if m in by_modality}
             predictions.append(Prediction(self._named(row), emotions, alone))
         if self.abstention is None:
             return predictions
@@ -95,6 +103,11 @@ class Checkpoint:
         return [
             replace(p, abstained=bool(a)) for p, a in zip(predictions, self.abstention(rows), strict=True)
         ]
+
+    def _probabilities(self, logits: np.ndarray) -> np.ndarray:
+        if self.labels.multilabel:
+            return 1 / (1 + np.exp(-logits))
+        return softmax(logits / self.temperature, axis=1)
 
     def _named(self, scores: np.ndarray) -> dict[str, float]:
         return {name: float(score) for name, score in zip(self.labels.names, scores, strict=True)}
@@ -130,6 +143,7 @@ def save(checkpoint: Checkpoint, folder: Path, *, half: bool = False, card: str 
         "multilabel": checkpoint.labels.multilabel,
         "extractors": [{"name": type(e).__name__, **asdict(e)} for e in checkpoint.extractors],  # pyright: ignore[reportArgumentType]
         "thresholds": {k: [round(t, 4) for t in row] for k, row in checkpoint.thresholds.items()},
+        "temperature": checkpoint.temperature,
         "abstention": asdict(checkpoint.abstention) if checkpoint.abstention else None,
         "about": dict(checkpoint.about),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
@@ -169,6 +183,7 @@ def load(name: str | Path, device: torch.device | str = "cpu") -> Checkpoint:
         labels=LabelSpace(tuple(config["labels"]), config["multilabel"]),
         extractors=tuple(_extractor(dict(settings)) for settings in config["extractors"]),
         thresholds={k: tuple(row) for k, row in config["thresholds"].items()},
+        temperature=config.get("temperature", 1.0),
         abstention=Abstention(**{**rule, "weights": tuple(rule["weights"])}) if rule else None,
         about=config["about"],
         sha256=found,
@@ -239,7 +254,8 @@ def _model(config: Mapping[str, Any], weights: bytes, folder: Path) -> nn.Module
     from safetensors.torch import load as from_bytes
 
     network, settings = MODELS[config["model"]]
-    model = network(settings(**config["config"]))
+    sizes = {k: tuple(v) if isinstance(v, list) else v for k, v in config["config"].items()}
+    model = network(settings(**sizes))
     try:
         load_trained(model, from_bytes(weights))
     except ValueError as error:
@@ -258,7 +274,3 @@ def _extractor(settings: dict[str, Any]) -> Extractor:
 
 def _pieces(conversation: Conversation) -> list[Conversation]:
     return [replace(conversation, utterances=(u,)) for u in conversation]
-
-
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-logits))

@@ -1,13 +1,13 @@
 """The training loop: there is one, on lightning.fabric, and it fits on a screen."""
 
+import csv
 import io
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -34,18 +34,39 @@ class Epochs(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """`average`: decay of the moving average of the weights that is validated and kept; 0 = the weights."""
+    """The settings of the loop.
+
+    `optimizer`: Adam adds the weight decay to the gradient, AdamW takes it from the weights. `schedule`:
+    after the warm-up half a cosine to zero, or times `decay` after every `every` epochs. `pretrained_rate`:
+    that of the weights which the model names in `pretrained`. `average`: decay of the moving average
+    of the weights that is validated and kept; 0 = the weights.
+    """
 
     epochs: int = 100
     batch: int = 64
     learning_rate: float = 1e-4
+    pretrained_rate: float = 3e-5
     weight_decay: float = 1e-5
-    warmup: float = 0.1  # share of all steps; then a cosine to zero
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    beta_2: float = 0.999
+    schedule: Literal["cosine", "steps"] = "cosine"
+    decay: float = 0.95
+    every: int = 10
+    warmup: float = 0.1  # share of all steps
     clip: float = 5.0
     patience: int = 10  # epochs without a better validation score
     average: float = 0.0
     precision: str = "32-true"
     seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machines:
+    """What trains: an accelerator (auto takes cuda, mps or cpu), and how many on each of how many nodes."""
+
+    device: str = "auto"
+    devices: int = 1
+    nodes: int = 1
 
 
 @dataclass(frozen=True)
@@ -99,7 +120,7 @@ def fit(
     *,
     validate: Callable[[nn.Module], float],
     folder: Path,
-    device: str = "auto",
+    machines: Machines | None = None,
     resume: bool = False,
     progress: Callable[[float, Mapping[str, float]], None] = lambda _share, _losses: None,
 ) -> Iterator[Epoch]:
@@ -107,54 +128,83 @@ def fit(
 
     The weights are chosen by the highest `validate(model)`, on validation data by construction: nothing
     here sees any other. After each epoch the whole state is in `folder/last.pt`, so that a run that was
-    killed goes on with `resume=True` to the same numbers.
+    killed goes on with `resume=True` to the same numbers; its log is `folder/log.csv` and, for TensorBoard,
+    `folder/tensorboard`. Each of several devices sees its share of every batch.
     """
-    fabric = _fabric(device, train)
+    fabric = _fabric(machines or Machines(), train)
+    fabric.launch()
     step, optimizer = fabric.setup(_Step(model, objective), _optimizer(model, train))
     average = deepcopy(model) if train.average else model
-    state: dict[str, Any] = {"epoch": 0, "best": -math.inf, "waited": 0}
+    run = _Run(fabric, step, optimizer, model, average, train)
     last, kept = folder / "last.pt", folder / "best.pt"
-    if resume and last.exists():
-        state = _restore(last, model, average, optimizer)
-    for epoch in range(state["epoch"], train.epochs):
-        if state["waited"] > train.patience:
+    past: list[dict[str, float]] = run.restore(last) if resume and last.exists() else []
+    for epoch in range(len(past), train.epochs):
+        if _waited(past) > train.patience:
             break
-        torch.manual_seed(train.seed * 100_003 + epoch)
-        seen: dict[str, float] = {}
-        model.train()
-        for done, batch in enumerate(epochs(epoch)):
-            _set_rate(optimizer, train, (epoch + done / len(epochs)) / train.epochs)
-            terms = step(batch.to(fabric.device))
-            optimizer.zero_grad()
+        losses = run.epoch(epoch, epochs, progress)
+        average.eval()
+        score = fabric.broadcast(validate(average))
+        best = score > max((row["score"] for row in past), default=-math.inf)
+        past.append({"epoch": epoch, **losses, "score": score, "best": int(best)})
+        if fabric.is_global_zero:
+            if best:
+                _save(kept, trained(average))
+            _save(last, {"past": past, **run.state()})
+            _log(folder, past)
+        fabric.barrier()
+        yield Epoch(epoch, losses, score, best)
+    load_trained(model, torch.load(kept, weights_only=True))
+    model.eval()
+
+
+def _waited(past: Sequence[Mapping[str, float]]) -> int:
+    """Epochs since the best."""
+    return next((n for n, row in enumerate(reversed(past)) if row["best"]), 0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """What changes in training: the weights, their average, and the optimiser's memory."""
+
+    fabric: Any
+    step: nn.Module
+    optimizer: torch.optim.Optimizer
+    model: nn.Module
+    average: nn.Module
+    train: Train
+
+    def epoch(
+        self, number: int, epochs: Epochs, progress: Callable[[float, Mapping[str, float]], None]
+    ) -> dict[str, float]:
+        """One pass over the train part; the mean of each loss term."""
+        torch.manual_seed(self.train.seed * 100_003 + number)
+        fabric, seen = self.fabric, dict[str, float]()
+        self.model.train()
+        for done, batch in enumerate(epochs(number)):
+            _set_rate(self.optimizer, self.train, number + done / len(epochs))
+            terms = self.step(batch.share(fabric.global_rank, fabric.world_size).to(fabric.device))
+            self.optimizer.zero_grad()
             fabric.backward(sum(terms.values(), torch.zeros((), device=fabric.device)))
-            fabric.clip_gradients(step, optimizer, max_norm=train.clip, error_if_nonfinite=True)
-            optimizer.step()
-            _follow(average, model, train.average)
+            clip = self.train.clip
+            fabric.clip_gradients(self.step, self.optimizer, max_norm=clip, error_if_nonfinite=True)
+            self.optimizer.step()
+            _follow(self.average, self.model, self.train.average)
             for name, term in terms.items():
                 seen[name] = seen.get(name, 0.0) + term.item()
             progress((done + 1) / len(epochs), {name: total / (done + 1) for name, total in seen.items()})
-        average.eval()
-        score = validate(average)
-        best = score > state["best"]
-        state = {
-            "epoch": epoch + 1,
-            "best": max(score, state["best"]),
-            "waited": 0 if best else state["waited"] + 1,
-        }
-        if best:
-            _save(kept, trained(average))
-        _save(
-            last,
-            {
-                **state,
-                "model": trained(model),
-                "average": trained(average),
-                "optimizer": optimizer.state_dict(),
-            },
-        )
-        yield _log(folder, Epoch(epoch, {n: total / len(epochs) for n, total in seen.items()}, score, best))
-    load_trained(model, torch.load(kept, weights_only=True))
-    model.eval()
+        return {name: total / len(epochs) for name, total in seen.items()}
+
+    def state(self) -> dict[str, Any]:
+        optimizer = self.optimizer.state_dict()
+        return {"model": trained(self.model), "average": trained(self.average), "optimizer": optimizer}
+
+    def restore(self, path: Path) -> list[dict[str, float]]:
+        """Go on from the state in a file; what happened before it."""
+        state = torch.load(path, weights_only=True)
+        load_trained(self.model, state["model"])
+        load_trained(self.average, state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        return state["past"]
 
 
 class _Step(nn.Module):
@@ -168,30 +218,51 @@ class _Step(nn.Module):
         return dict(self.objective(self.model, batch))
 
 
-def _fabric(device: str, train: Train) -> Any:
+def _fabric(machines: Machines, train: Train) -> Any:
     try:
         from lightning.fabric import Fabric
+        from lightning.fabric.strategies.ddp import DDPStrategy
     except ImportError as error:
         raise ImportError('training needs lightning: pip install "affectline[train]"') from error
-    return Fabric(accelerator=device, devices=1, precision=train.precision)  # pyright: ignore[reportArgumentType]
+    many = machines.devices * machines.nodes > 1
+    # a modality that no utterance of a batch has leaves the weights of its branch without a gradient
+    strategy = DDPStrategy(find_unused_parameters=True) if many else "auto"
+    return Fabric(
+        accelerator=machines.device,
+        devices=machines.devices,
+        num_nodes=machines.nodes,
+        strategy=strategy,
+        precision=train.precision,  # pyright: ignore[reportArgumentType]
+    )
 
 
-def _optimizer(model: nn.Module, train: Train) -> torch.optim.AdamW:
-    """AdamW; weight decay acts on matrices and kernels alone, not on biases and norms."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
+def _optimizer(model: nn.Module, train: Train) -> torch.optim.Optimizer:
+    """Weight decay acts on matrices and kernels alone, not on biases and norms."""
+    before: tuple[str, ...] = getattr(model, "pretrained", ())
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": train.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {
+            "params": [p for name, p in named if name.startswith(before) == known and (p.ndim > 1) == decays],
+            "weight_decay": train.weight_decay if decays else 0.0,
+            "rate": train.pretrained_rate if known else train.learning_rate,
+        }
+        for known in (False, True)
+        for decays in (True, False)
     ]
-    return torch.optim.AdamW(groups, lr=train.learning_rate)
+    make = torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam
+    return make([g for g in groups if g["params"]], lr=train.learning_rate, betas=(0.9, train.beta_2))
 
 
-def _set_rate(optimizer: torch.optim.Optimizer, train: Train, share: float) -> None:
-    """Linear warm-up, then half a cosine to zero; `share` of the training is done."""
+def _set_rate(optimizer: torch.optim.Optimizer, train: Train, epochs: float) -> None:
+    """The learning rates after so many epochs: a linear warm-up, then the schedule."""
+    share = epochs / train.epochs
     rising = share / train.warmup if share < train.warmup else 1.0
-    falling = 0.5 * (1 + math.cos(math.pi * max(0.0, share - train.warmup) / (1 - train.warmup)))
+    if train.schedule == "steps":
+        falling = train.decay ** (int(epochs) // train.every)
+    else:
+        falling = 0.5 * (1 + math.cos(math.pi * max(0.0, share - train.warmup) / (1 - train.warmup)))
     for group in optimizer.param_groups:
-        group["lr"] = train.learning_rate * rising * falling
+        group["lr"] = group["rate"] * rising * falling
 
 
 @torch.no_grad()
@@ -213,21 +284,15 @@ def _save(path: Path, state: Any) -> None:
     atomic_write(path, buffer.getvalue())
 
 
-def _restore(
-    path: Path, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
-) -> dict[str, Any]:
-    state = torch.load(path, weights_only=True)
-    load_trained(model, state.pop("model"))
-    load_trained(average, state.pop("average"))
-    optimizer.load_state_dict(state.pop("optimizer"))
-    return state
+def _log(folder: Path, past: Sequence[Mapping[str, float]]) -> None:
+    """All epochs in `folder/log.csv`, and the last one for TensorBoard."""
+    from torch.utils.tensorboard import SummaryWriter
 
-
-def _log(folder: Path, epoch: Epoch) -> Epoch:
-    """One line per epoch in `folder/log.jsonl`."""
-    with (folder / "log.jsonl").open("a") as file:
-        file.write(
-            json.dumps({"epoch": epoch.number, **epoch.losses, "score": epoch.score, "best": epoch.best})
-            + "\n"
-        )
-    return epoch
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(past[-1]))
+    writer.writeheader()
+    writer.writerows(past)
+    atomic_write(folder / "log.csv", text.getvalue())
+    with SummaryWriter(str(folder / "tensorboard")) as board:
+        for name, value in past[-1].items():
+            board.add_scalar(name, value, global_step=int(past[-1]["epoch"]))

@@ -45,6 +45,8 @@ def train(
     resume: Annotated[bool, arg(help_behavior_hint="")] = False,
     out: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: runs/RECIPE)")] = None,
     device: Device = "auto",
+    devices: Annotated[int, arg(metavar="N")] = 1,
+    nodes: Annotated[int, arg(metavar="N")] = 1,
 ) -> int:
     """Train the model of a recipe; the epoch, the calibration and the thresholds are chosen on dev.
 
@@ -61,10 +63,16 @@ def train(
         resume: Go on after the last whole epoch of a training that was stopped.
         out: Where checkpoint and log go.
         device: What computes: auto takes cuda, mps or cpu.
+        devices: How many of them, on each node; each sees its share of every batch.
+        nodes: How many computers; start the command on each as torchrun does.
     """
     from affectline.recipes import find, train_recipe
+    from affectline.training import Machines
 
     with usage():
+        if min(devices, nodes) < 1:
+            raise ValueError(f"--devices {devices} --nodes {nodes}: at least one of each")
+        machines = Machines(device=device, devices=devices, nodes=nodes)
         chosen, folder = find.find(recipe, changes), find_root(root)
         numbers = _seeds(seeds)
     base = out or Path("runs") / recipe
@@ -79,7 +87,14 @@ def train(
                 to(stage, share, "  ".join(f"{name} {value:.4f}" for name, value in terms.items()))
 
             train_recipe(
-                chosen, folder, target, name=recipe, seed=seed, device=device, resume=resume, progress=told
+                chosen,
+                folder,
+                target,
+                name=recipe,
+                seed=seed,
+                machines=machines,
+                resume=resume,
+                progress=told,
             )
         print(target)
     return 0

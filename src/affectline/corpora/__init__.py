@@ -1,8 +1,13 @@
 """Corpora: each file has LABELS and read(root, split) -> list[Conversation]; `root` is the corpus' folder."""
 
-from collections.abc import Collection
+import csv
+import hashlib
+import io
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from affectline.types import Span
 
 
 @dataclass(frozen=True)
@@ -35,3 +40,46 @@ class Source:
         if split not in splits:
             raise ValueError(f"{self.name} has no split {split!r}; it has {list(splits)}")
         return split
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong in a copy of a corpus: in which file or folder, where in it, what, and what is done."""
+
+    file: str
+    where: str
+    what: str
+    done: str
+
+
+def table(path: Path, columns: Collection[str]) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file in UTF-8, each with the number of its line and its cells by column.
+
+    Raises:
+        ValueError: where the file is no such table, lacks one of the columns, or a row has too few or too
+            many cells.
+    """
+    try:
+        reader = csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig")))
+        rows = [(reader.line_num, row) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is not a table (CSV) in UTF-8: {error}; get the file again") from error
+    header = list(reader.fieldnames or ())
+    absent = [column for column in columns if column not in header]
+    if absent:
+        raise ValueError(f"{path} lacks the columns {absent}: it needs {list(columns)}, and has {header}")
+    for line, row in rows:
+        if None in row or None in row.values():
+            raise ValueError(f"{path} line {line} must have {len(header)} cells, as the first line has")
+    return rows
+
+
+def span_of(start: float, end: float) -> Span | None:
+    """The stretch that a corpus gives for an utterance, in seconds; None where it cannot be one."""
+    return Span(start, end) if 0 <= start < end else None
+
+
+def held_out(names: Iterable[str]) -> frozenset[str]:
+    """A tenth of the names, rounded: chosen by their hashes, so always the same of the same names."""
+    ordered = sorted(set(names), key=lambda name: hashlib.sha256(name.encode()).digest())
+    return frozenset(ordered[: round(len(ordered) / 10)])

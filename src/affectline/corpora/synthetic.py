@@ -59,6 +59,9 @@ class Pointer:
     dim: int
     noise: float = 0.1
 
+    dtype = np.float32
+    stored = False
+
     @property
     def shape(self) -> tuple[int, ...]:
         return (self.dim,)

@@ -9,6 +9,7 @@ from affectline.evaluation.calibration import (
     Calibration,
     check_calibration,
     fit_calibration,
+    fit_temperature,
     fit_thresholds,
     reliability,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "difference",
     "evaluate",
     "fit_calibration",
+    "fit_temperature",
     "fit_thresholds",
     "hardware",
     "reliability",

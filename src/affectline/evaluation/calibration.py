@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit, log_softmax
 
 from affectline.evaluation.bootstrap import interval
 from affectline.evaluation.metrics import Marks, Scores, Values, bins, calibration_error, mean_label
@@ -54,6 +54,24 @@ def fit_calibration(
         for n in range(logits.shape[1])
     ]
     return Calibration(tuple(scale for scale, _ in fitted), tuple(bias for _, bias in fitted))
+
+
+def fit_temperature(logits: Scores, targets: Marks, known: Marks) -> float:
+    """What single-label logits are divided by so that their softmax is likeliest on these rows (dev).
+
+    Guo et al. 2017. Between 1/20 and 20, also where the logits separate the rows perfectly; 1 where no row
+    has a known label.
+    """
+    rows = known.all(axis=1) & targets.any(axis=1)
+    if not rows.any():
+        return 1.0
+
+    def loss(log_temperature: float) -> float:
+        return -float(log_softmax(logits[rows] / np.exp(log_temperature), axis=1)[targets[rows]].mean())
+
+    limit = float(np.log(20))
+    found = minimize_scalar(loss, bounds=(-limit, limit), method="bounded")
+    return float(np.exp(found.x))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _fit_curve(

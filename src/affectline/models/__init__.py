@@ -1,20 +1,37 @@
 """One file per paper. A checkpoint names its model by the keys of MODELS; `infer` runs any of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from torch import nn
+from torch import Tensor, nn
 
 from affectline.batch import Batch, Features, collate
-from affectline.models import late_fusion
+from affectline.models import late_fusion, multiemo
 from affectline.types import Conversation, LabelSpace, Modality
 
 MODELS = {
     "late_fusion": (late_fusion.LateFusion, late_fusion.Config),
+    "multiemo": (multiemo.MultiEMO, multiemo.Config),
 }
+
+
+@runtime_checkable
+class Output(Protocol):
+    """What every model gives: logits, and of each modality whether it was there.
+
+    `by_modality`: the logits of each modality alone, where the model has such a thing.
+    """
+
+    @property
+    def logits(self) -> Tensor: ...
+    @property
+    def by_modality(self) -> Mapping[Modality, Tensor]: ...
+    @property
+    def present(self) -> Mapping[Modality, Tensor]: ...
 
 
 @dataclass(frozen=True)
@@ -43,37 +60,42 @@ def infer(
     device = next(model.parameters()).device
     lengths = [sum(len(a) for u in row for a in u.values()) for row in features]
     order = sorted(range(len(conversations)), key=lengths.__getitem__)
-    rows: dict[int, tuple[np.ndarray, ...]] = {}
-    modalities: tuple[Modality, ...] = ()
+    found: dict[int, Inferred] = {}
     model.eval()
     for start in range(0, len(order), size):
         chosen = order[start : start + size]
         batch = collate([conversations[i] for i in chosen], [features[i] for i in chosen], labels)
         out = model(batch.to(device))
-        modalities = tuple(out.by_modality)
         for row, i in enumerate(chosen):
-            rows[i] = _row(out, batch, row, len(conversations[i]))
+            found[i] = _of_conversation(out, batch, row, len(conversations[i]))
         progress((start + len(chosen)) / len(order))
-    logits, targets, known, ratings, *rest = (
-        np.concatenate(column) for column in zip(*(rows[i] for i in range(len(rows))), strict=True)
-    )
-    by_modality = dict(zip(modalities, rest[: len(modalities)], strict=True))
-    present = dict(zip(modalities, rest[len(modalities) :], strict=True))
-    return Inferred(logits, by_modality, present, targets, known, ratings)
+    return _joined([found[i] for i in range(len(found))])
 
 
-def _row(out: late_fusion.Output, batch: Batch, row: int, length: int) -> tuple[np.ndarray, ...]:
-    tensors = (
-        out.logits,
-        batch.targets,
-        batch.known,
-        batch.ratings,
-        *out.by_modality.values(),
-        *out.present.values(),
+def _of_conversation(out: Output, batch: Batch, row: int, length: int) -> Inferred:
+    def cut(tensor: Tensor) -> np.ndarray:
+        part = tensor[row, :length].cpu()
+        return part.numpy() if part.dtype == torch.bool else part.float().numpy()
+
+    return Inferred(
+        logits=cut(out.logits),
+        by_modality={m: cut(logits) for m, logits in out.by_modality.items()},
+        present={m: cut(there) for m, there in out.present.items()},
+        targets=cut(batch.targets),
+        known=cut(batch.known),
+        ratings=cut(batch.ratings),
     )
-    return tuple(
-        tensor[row, :length].float().cpu().numpy()
-        if tensor.dtype != torch.bool
-        else tensor[row, :length].cpu().numpy()
-        for tensor in tensors
+
+
+def _joined(parts: Sequence[Inferred]) -> Inferred:
+    def join(of: Callable[[Inferred], np.ndarray]) -> np.ndarray:
+        return np.concatenate([of(part) for part in parts])
+
+    return Inferred(
+        logits=join(lambda part: part.logits),
+        by_modality={m: join(lambda part, m=m: part.by_modality[m]) for m in parts[0].by_modality},
+        present={m: join(lambda part, m=m: part.present[m]) for m in parts[0].present},
+        targets=join(lambda part: part.targets),
+        known=join(lambda part: part.known),
+        ratings=join(lambda part: part.ratings),
     )

@@ -16,6 +16,7 @@ from affectline.batch import Batch, Stream
 from affectline.losses import binary_cross_entropy, rating_cross_entropy
 from affectline.nn.lora import adapt
 from affectline.nn.minilm import load_minilm
+from affectline.nn.ranks import everywhere
 from affectline.nn.small_cnn import AudioNet, FaceNet, standardise
 from affectline.types import Modality
 
@@ -177,8 +178,9 @@ class Objective:
 
     def __call__(self, model: nn.Module, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         real = batch.mask
-        logits, known = model(batch).logits[real], batch.known[real]
-        terms = {"bce": binary_cross_entropy(logits, batch.targets[real], known)}
+        logits, known = everywhere(model(batch).logits[real]), everywhere(batch.known[real])
+        terms = {"bce": binary_cross_entropy(logits, everywhere(batch.targets[real]), known)}
         if self.ratings:
-            terms["ratings"] = self.ratings * rating_cross_entropy(logits, batch.ratings[real], known)
+            shares = everywhere(batch.ratings[real])
+            terms["ratings"] = self.ratings * rating_cross_entropy(logits, shares, known)
         return terms

@@ -4,25 +4,41 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from sklearn.metrics import average_precision_score
-from torch import nn
+from torch import Tensor, nn
 
 from affectline import abstention
 from affectline.batch import Features
 from affectline.checkpoint import Checkpoint, lengths, save, subset
-from affectline.evaluation import fit_calibration, fit_thresholds
+from affectline.evaluation import fit_calibration, fit_temperature, fit_thresholds
+from affectline.evaluation.metrics import choose_one, decision_metrics
 from affectline.features import Extractor, extract
 from affectline.models import Inferred, infer
-from affectline.training import Augment, Objective, Shuffled, Train, fit
+from affectline.training import Augment, Machines, Objective, Shuffled, Train, fit
 from affectline.types import Conversation, LabelSpace, Modality
 
 Read = Callable[[Path, str], list[Conversation]]
 Progress = Callable[[str, float, Mapping[str, float]], None]
 """Is told the stage, the share of it that is done, and loss terms and scores where there are any."""
+
+
+@runtime_checkable
+class FitsFeatures(Protocol):
+    """A model with statistics of the train part, such as means to standardise by."""
+
+    def fit(self, train: Sequence[Sequence[Features]]) -> None: ...
+
+
+@runtime_checkable
+class FitsTargets(Protocol):
+    """An objective that weights the classes by how often they are in the train part."""
+
+    def fitted(self, targets: Float[Tensor, "utterance classes"]) -> Objective: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +107,7 @@ def train_recipe(
     *,
     name: str = "",
     seed: int = 0,
-    device: str = "auto",
+    machines: Machines | None = None,
     resume: bool = False,
     progress: Progress = lambda *_: None,
 ) -> Checkpoint:
@@ -100,11 +116,11 @@ def train_recipe(
         from affectline.recipes import joining  # which needs this module
 
         return joining.train(
-            recipe, root, out, name=name, seed=seed, device=device, resume=resume, progress=progress
+            recipe, root, out, name=name, seed=seed, machines=machines, resume=resume, progress=progress
         )
     recipe = replace(recipe, train=replace(recipe.train, seed=seed))
     train, dev = (load(recipe, root, split, progress) for split in ("train", "dev"))
-    model = run(recipe, train, dev, out, device=device, resume=resume, progress=progress)
+    model = run(recipe, train, dev, out, machines=machines, resume=resume, progress=progress)
     checkpoint = finish(recipe, model, dev, name=name or out.name)
     save(checkpoint, out)
     return checkpoint
@@ -116,13 +132,17 @@ def run(
     dev: Data,
     folder: Path,
     *,
-    device: str = "auto",
+    machines: Machines | None = None,
     resume: bool = False,
     progress: Progress = lambda *_: None,
 ) -> nn.Module:
     """Train a recipe's model, choosing the epoch on `dev`; the log and the states are in `folder`."""
     torch.manual_seed(recipe.train.seed)
-    model = recipe.model(recipe.config)
+    model, objective = recipe.model(recipe.config), recipe.objective
+    if isinstance(model, FitsFeatures):
+        model.fit(train.features)
+    if isinstance(objective, FitsTargets):
+        objective = objective.fitted(torch.cat([_targets(c, recipe.labels) for c in train.conversations]))
     score = SELECT[recipe.select]
     size, seed = recipe.train.batch, recipe.train.seed
     epochs = Shuffled(train.conversations, train.features, recipe.labels, size, seed, recipe.augment)
@@ -134,12 +154,12 @@ def run(
 
     for epoch in fit(
         model,
-        recipe.objective,
+        objective,
         epochs,
         recipe.train,
         validate=lambda m: score(infer(m, dev.conversations, dev.features, recipe.labels)),
         folder=folder,
-        device=device,
+        machines=machines,
         resume=resume,
         progress=told,
     ):
@@ -148,24 +168,39 @@ def run(
     return model
 
 
+def _targets(conversation: Conversation, labels: LabelSpace) -> Float[Tensor, "utterance classes"]:
+    """Of the utterances whose emotions are known."""
+    rows = [labels.encode(u.emotions) for u in conversation if u.emotions is not None]
+    return torch.from_numpy(np.stack(rows)) if rows else torch.zeros(0, len(labels.names))
+
+
 def finish(recipe: Recipe, model: nn.Module, dev: Data, *, name: str) -> Checkpoint:
     """What dev decides after training: calibration, thresholds, and when to abstain."""
     out = infer(model, dev.conversations, dev.features, recipe.labels)
-    (modality,) = out.by_modality
-    there = out.present[modality]
-    fitted = fit_calibration(out.logits[there], out.targets[there] > 0, out.known[there])
-    model.calibrate(modality, fitted.scale, fitted.bias)  # pyright: ignore[reportCallIssue]
-    logits = out.logits * np.array(fitted.scale) + np.array(fitted.bias)
-    out = replace(out, logits=logits, by_modality={modality: logits})
+    if recipe.labels.multilabel:
+        out = _calibrated(model, out)
     checkpoint = Checkpoint(
         name=name,
         model=model,
         labels=recipe.labels,
         extractors=recipe.extractors,
-        thresholds=thresholds(out),
+        thresholds=thresholds(out) if recipe.labels.multilabel else {},
+        temperature=1.0
+        if recipe.labels.multilabel
+        else fit_temperature(out.logits, out.targets > 0, out.known),
         about={"data": [recipe.data], "languages": ["en"], "versions": versions()},
     )
     return replace(checkpoint, abstention=fit_abstention(checkpoint, [(out, lengths_of(dev))]))
+
+
+def _calibrated(model: nn.Module, out: Inferred) -> Inferred:
+    """Calibrate the one modality of a late fusion, and what it said on dev."""
+    (modality,) = out.by_modality
+    there = out.present[modality]
+    fitted = fit_calibration(out.logits[there], out.targets[there] > 0, out.known[there])
+    model.calibrate(modality, fitted.scale, fitted.bias)  # pyright: ignore[reportCallIssue]
+    logits = out.logits * np.array(fitted.scale) + np.array(fitted.bias)
+    return replace(out, logits=logits, by_modality={modality: logits})
 
 
 def thresholds(out: Inferred) -> dict[str, tuple[float, ...]]:
@@ -232,8 +267,15 @@ def _unweighted_average_recall(dev: Inferred) -> float:
     return float(np.mean([(predicted[true == label] == label).mean() for label in np.unique(true)]))
 
 
+def _weighted_f1(dev: Inferred) -> float:
+    targets, ones = dev.targets > 0, np.ones((1, len(dev.targets)))
+    chosen = choose_one(dev.logits, dev.known)
+    return float(decision_metrics(chosen, targets, dev.known, ones)["weighted_f1"][0])
+
+
 SELECT: Mapping[str, Callable[[Inferred], float]] = {
     "map": _mean_average_precision,
     "accuracy": _accuracy,
     "uar": _unweighted_average_recall,
+    "weighted_f1": _weighted_f1,
 }

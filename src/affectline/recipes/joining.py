@@ -22,6 +22,7 @@ from affectline.models import Inferred, infer
 from affectline.models.late_fusion import STREAMS, LateFusion
 from affectline.recipes import Data, Fusion, Progress, fit_abstention, thresholds, train_recipe, versions
 from affectline.recipes import load as load_split
+from affectline.training import Machines
 from affectline.types import LabelSpace, Modality
 
 
@@ -32,7 +33,7 @@ def train(
     *,
     name: str,
     seed: int,
-    device: str,
+    machines: Machines | None,
     resume: bool,
     progress: Progress,
 ) -> Checkpoint:
@@ -42,7 +43,7 @@ def train(
         folder = out / modality
         done = resume and (folder / "config.json").exists()
         told: Progress = lambda stage, *rest, m=modality: progress(f"{m}: {stage}", *rest)  # noqa: E731
-        settings = {"seed": seed, "device": device, "resume": resume, "progress": told}
+        settings = {"seed": seed, "machines": machines, "resume": resume, "progress": told}
         parts[modality] = load(folder) if done else train_recipe(recipe, root, folder, **settings)
     dev = {m: load_split(recipe, root, "dev", progress) for m, recipe in fusion.parts.items()}
     checkpoint = join(fusion, parts, dev, name=name or out.name, seed=seed)

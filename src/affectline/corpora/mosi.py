@@ -1,0 +1,128 @@
+"""CMU-MOSI: people who review films in front of a camera, sentiment from -3 to 3 (Zadeh et al. 2016).
+
+`utterances.csv` holds the words of 2,199 utterances of 93 videos, their sentiment and two divisions;
+`clips/{utterance}.mp4` the recordings, of which not all need be there. A video is a conversation of one
+speaker, in the order of `position`. Two labels by the sign of the sentiment, 0 being positive. The words
+are in capitals, as published.
+
+**The published features have seen labels.** The text and the video columns of `utterance_features.npz`
+(Poria et al. 2017) come from networks trained on the labels of the training part of `features_split`, in
+which 24 of the 31 official test videos are. So they belong with `read_published`, never with `read`.
+"""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from affectline.corpora import Source, held_out, table
+from affectline.media import FileClip
+from affectline.types import Conversation, LabelSpace, Utterance
+
+SOURCE = Source(
+    name="CMU-MOSI",
+    page="http://multicomp.cs.cmu.edu/resources/cmu-mosi-dataset",
+    licence="for research",
+    layout="a folder with utterances.csv and, where there are recordings, clips/",
+)
+LABELS = LabelSpace(("negative", "positive"))
+SPLITS = {"train": "train", "dev": "val", "test": "test"}
+"""Our names for the official splits, and the corpus' own."""
+COLUMNS = ("utterance_id", "video_id", "position", "features_split", "standard_split", "sentiment", "text")
+FEATURES = "utterance_features.npz"
+
+Row = dict[str, str]
+
+
+def read(root: Path, split: str) -> list[Conversation]:
+    """Videos of an official split: 52, 10 and 31 of them, 1,284, 229 and 686 utterances.
+
+    Raises:
+        ValueError: where the corpus or the split is not there, or a row is not as it should be.
+    """
+    name = SPLITS[SOURCE.one_of(split, SPLITS)]
+    return _conversations(root, [(n, row) for n, row in _rows(root) if row["standard_split"] == name])
+
+
+def read_published(root: Path, split: str) -> list[Conversation]:
+    """Videos of a split that the published features were made for: 62 to train on, 31 to test on.
+
+    It has no dev part: dev is a tenth of the training videos, always the same, and is not in train. With
+    `columns` that dev is *blind*: it lies among the labels that the features have seen, and whatever is
+    chosen on it is chosen by memory (a bc-LSTM has .99 there and .78 on test).
+
+    Raises:
+        ValueError: where the corpus or the split is not there, or a row is not as it should be.
+    """
+    SOURCE.one_of(split, SPLITS)
+    rows = _rows(root)
+    dev = held_out(row["video_id"] for _, row in rows if row["features_split"] == "train")
+
+    def part(row: Row) -> str:
+        return "dev" if row["video_id"] in dev else row["features_split"]
+
+    return _conversations(root, [(n, row) for n, row in rows if part(row) == split])
+
+
+def columns(root: Path) -> dict[str, dict[str, Float32[np.ndarray, " dim"]]]:
+    """The published features: column (text 100-d, audio 73-d, video 100-d) -> utterance -> vector.
+
+    For `read_published` alone (see above). The file has no names: its rows are those of utterances.csv.
+    `np.savez(file, **columns(root)["audio"])` writes what `features.precomputed` reads.
+
+    Raises:
+        ValueError: where a file is not there, or the two have not the same number of rows.
+    """
+    path = SOURCE.require(root / FEATURES)
+    names = [row["utterance_id"] for _, row in _rows(root)]
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name].astype(np.float32) for name in file}
+    for name, array in arrays.items():
+        if array.ndim != 2 or len(array) != len(names):
+            raise ValueError(
+                f"{name!r} in {path} is {array.shape}, but must be ({len(names)}, dim): one row for each of "
+                "utterances.csv; get both from the same place"
+            )
+    return {name: dict(zip(names, array, strict=True)) for name, array in arrays.items()}
+
+
+def _rows(root: Path) -> list[tuple[int, Row]]:
+    return table(SOURCE.require(root / "utterances.csv"), COLUMNS)
+
+
+def _conversations(root: Path, rows: list[tuple[int, Row]]) -> list[Conversation]:
+    """One for each video, in the order of the file; its utterances in the order in which they were said."""
+    clips = root / "clips"
+    there = {path.name for path in clips.iterdir()} if clips.is_dir() else set()
+    videos: dict[str, dict[int, Utterance]] = {}
+    for line, row in rows:
+        said = videos.setdefault(row["video_id"], {})
+        position, utterance = _utterance(root, line, row, there)
+        if position in said:
+            raise ValueError(f"{_where(root, line)}: a second utterance {position} of {row['video_id']!r}")
+        said[position] = utterance
+    return [Conversation(video, tuple(said[n] for n in sorted(said))) for video, said in videos.items()]
+
+
+def _utterance(root: Path, line: int, row: Row, there: Collection[str]) -> tuple[int, Utterance]:
+    """Its position in the video, and the utterance."""
+    clip = f"{row['utterance_id']}.mp4"
+    try:
+        position, sentiment = int(row["position"]), float(row["sentiment"])
+    except ValueError as error:
+        raise ValueError(f"{_where(root, line)}: position and sentiment must be numbers: {error}") from error
+    if not -3 <= sentiment <= 3:
+        raise ValueError(f"{_where(root, line)}: the sentiment is {sentiment}, but must lie in -3 to 3")
+    return position, Utterance(
+        id=row["utterance_id"],
+        speaker=row["video_id"],
+        text=row["text"],
+        clip=FileClip(root / "clips" / clip) if clip in there else None,
+        emotions=frozenset({"positive" if sentiment >= 0 else "negative"}),
+        sentiment=sentiment,
+    )
+
+
+def _where(root: Path, line: int) -> str:
+    return f"{root / 'utterances.csv'} line {line}"

@@ -1,0 +1,50 @@
+"""The stream "text.turns": who speaks and what is said, for an encoder that reads a whole conversation."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Int64
+
+from affectline.features import Item
+from affectline.features.text_tokens import words_hash
+from affectline.nn.minilm import load_tokenizer
+from affectline.types import Conversation
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+@dataclass(frozen=True)
+class Turns:
+    """The word pieces of "NAME: words" and [SEP] behind them, at most `limit`; those of MiniLM.
+
+    The name is that of the speaker (Kim and Vossen 2021, EmoBERTa). An utterance without words has none.
+    """
+
+    limit: int = 100
+
+    stream = "text.turns"
+    shape = ()
+    dtype = np.int64
+    stored = False
+
+    def content(self, conversation: Conversation, index: int) -> str | None:
+        said = words_hash(conversation, index)
+        speaker = conversation.utterances[index].speaker
+        return hashlib.sha256(f"{speaker}\n{said}".encode()).hexdigest() if said else None
+
+    def __call__(self, items: Sequence[Item]) -> list[Int64[np.ndarray, " _time"]]:
+        turns = [conversation.utterances[index] for conversation, index in items]
+        found = _tokenizer(self.limit).encode_batch_fast([f"{u.speaker}: {u.text}" for u in turns])
+        return [np.array(e.ids[1:], np.int64) for e in found]  # without [CLS], of which there is one for all
+
+
+@cache
+def _tokenizer(limit: int) -> "Tokenizer":
+    tokenizer = load_tokenizer()
+    tokenizer.enable_truncation(limit + 1)
+    return tokenizer
