@@ -12,11 +12,11 @@ DIM, HEADS = 8, 2
 Conversation = tuple[Tensor, Tensor, list[tuple[Tensor, Tensor]]]
 
 
-def batch(*, missing: float = 0.3, others: int = 2) -> Conversation:
+def batch(lengths: tuple[int, ...] = LENGTHS, *, missing: float = 0.3) -> Conversation:
     """Query, its mask, and the others with theirs: padded, and without some modalities here and there."""
     generator = torch.Generator().manual_seed(0)
-    real = torch.arange(max(LENGTHS)) < torch.tensor(LENGTHS)[:, None]
-    masks = [real & (torch.rand(real.shape, generator=generator) >= missing) for _ in range(1 + others)]
+    real = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+    masks = [real & (torch.rand(real.shape, generator=generator) >= missing) for _ in range(3)]
     xs = [torch.randn(*real.shape, DIM, dtype=torch.float64, generator=generator) for _ in masks]
     return xs[0], masks[0], list(zip(xs[1:], masks[1:], strict=True))
 
@@ -53,11 +53,14 @@ def one_by_one(fuse: MultiAttn, query: Tensor, mask: Tensor, others: list[tuple[
     return out
 
 
-@pytest.mark.parametrize("missing", [0.0, 0.3, 0.8])
+@pytest.mark.parametrize(
+    ("lengths", "missing"),
+    [(LENGTHS, 0.0), (LENGTHS, 0.3), (LENGTHS, 0.8), ((7, 5, 4), 0.3), ((3, 3), 0.0), ((1,), 0.0)],
+)
 def test_it_is_torchs_attention_and_layer_norm_on_each_conversation_alone(
-    fuse: MultiAttn, missing: float
+    fuse: MultiAttn, lengths: tuple[int, ...], missing: float
 ) -> None:
-    query, mask, others = batch(missing=missing)
+    query, mask, others = batch(lengths, missing=missing)
     xs = [x.requires_grad_() for x in (query, *(x for x, _ in others))]
     fused, alone = fuse(query, mask, others), one_by_one(fuse, query, mask, others)
     torch.testing.assert_close(fused, alone)

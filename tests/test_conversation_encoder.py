@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +61,16 @@ def test_what_is_said_before_and_after_changes_an_utterance_and_so_does_who_says
         assert (encoded(encoder, other)[0, 1] - here).abs().max() > 1e-3
     renamed = talk(["Oh.", "I see.", "Well."]).edit(1, speaker="Monica")
     assert (encoded(encoder, renamed)[0, 1] - here).abs().max() > 1e-3
+
+
+def test_who_speaks_is_read_only_where_somebody_else_speaks_too() -> None:
+    def pieces(*speakers: str) -> list[int]:
+        said = talk(["I see.", "Well."][: len(speakers)])
+        turns = tuple(replace(u, speaker=s) for u, s in zip(said, speakers, strict=True))
+        return extract([replace(said, utterances=turns)], (Turns(),))[0][0]["text.turns"].tolist()
+
+    assert pieces("Rachel", "Rachel") == pieces("Monica") != pieces("Rachel", "Ross")
+    assert pieces("Rachel", "Ross") != pieces("Monica", "Ross")
 
 
 def test_an_utterance_without_words_is_zero_and_the_others_do_not_know_it() -> None:

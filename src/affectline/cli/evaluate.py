@@ -49,7 +49,7 @@ def evaluate(
       affectline evaluate runs/audio/seed0 runs/audio/seed1 ravdess --without video --json
 
     Args:
-        names: Checkpoints (an installed name or a folder), then the corpus (goemotions, ravdess, ferplus).
+        names: Checkpoints (an installed name or a folder), then a corpus: goemotions, ravdess, meld, mosi ...
         root: The folder that holds the corpora.
         split: The part that judges: train, dev or test.
         without: What is taken away: a modality (text) or a stream (video.faces).

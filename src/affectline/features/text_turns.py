@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Turns:
     """The word pieces of "NAME: words" and [SEP] behind them, at most `limit`; those of MiniLM.
 
-    The name is that of the speaker (Kim and Vossen 2021, EmoBERTa). An utterance without words has none.
+    The name is that of the speaker (Kim and Vossen 2021, EmoBERTa), and is left out where nobody else speaks.
+    An utterance without words has no pieces.
     """
 
     limit: int = 100
@@ -34,13 +35,17 @@ class Turns:
 
     def content(self, conversation: Conversation, index: int) -> str | None:
         said = words_hash(conversation, index)
-        speaker = conversation.utterances[index].speaker
-        return hashlib.sha256(f"{speaker}\n{said}".encode()).hexdigest() if said else None
+        return said and hashlib.sha256(_turn(conversation, index).encode()).hexdigest()
 
     def __call__(self, items: Sequence[Item]) -> list[Int64[np.ndarray, " _time"]]:
-        turns = [conversation.utterances[index] for conversation, index in items]
-        found = _tokenizer(self.limit).encode_batch_fast([f"{u.speaker}: {u.text}" for u in turns])
+        found = _tokenizer(self.limit).encode_batch_fast([_turn(*item) for item in items])
         return [np.array(e.ids[1:], np.int64) for e in found]  # without [CLS], of which there is one for all
+
+
+def _turn(conversation: Conversation, index: int) -> str:
+    utterance = conversation.utterances[index]
+    name = f"{utterance.speaker}: " if len(conversation.speakers) > 1 else ""
+    return f"{name}{utterance.text}"
 
 
 @cache

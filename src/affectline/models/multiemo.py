@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -29,7 +28,7 @@ from affectline.nn.attention import MultiAttn
 from affectline.nn.conversation_encoder import ConversationEncoder
 from affectline.nn.dialogue_rnn import DialogueRNN
 from affectline.nn.ranks import everywhere
-from affectline.nn.standardise import Standardise
+from affectline.nn.standardise import Standardise, fit_streams
 from affectline.types import Modality, modality_of
 
 Turns = Float[Tensor, "batch utterance dim"]
@@ -97,11 +96,9 @@ class MultiEMO(nn.Module):
 
     def fit(self, train: Sequence[Sequence[Features]]) -> None:
         """Take the statistics that features are standardised by from those of the train part."""
-        for stream in self.streams:
-            pooled = [u[stream].mean(axis=0) for row in train for u in row if len(u[stream])]
-            features = self.contexts[modality_of(stream)].features
-            if pooled and isinstance(features, Vectors):
-                features.standardise.fit(torch.from_numpy(np.stack(pooled)))
+        features = {s: self.contexts[modality_of(s)].features for s in self.streams}
+        vectors = {s: f.standardise for s, f in features.items() if isinstance(f, Vectors)}
+        fit_streams(vectors, train, pooled=True)
 
     def _context(self, modality: Modality, width: int) -> nn.Module:
         c = self.config

@@ -130,13 +130,14 @@ def _recur(
 class _Steps:
     """What each step needs to know.
 
-    `rows`: its packed rows; `kept`: those of them whose sequence goes on. `before`: where the states are, in
-    a flat list of every row's, that each of its rows goes on from; `after`: where those are that go on from
-    it. Behind the last row: nobody's.
+    `rows`: its packed rows, `sizes` of them. `on`: the rows of the step before whose sequences go on.
+    `before`: where the states that each of its rows goes on from are, in a flat list of all rows' states;
+    `after`: where those are that go on from it. Behind the last row: nobody's.
     """
 
     rows: list[slice]
-    kept: list[slice]
+    sizes: list[int]
+    on: list[slice]
     before: Sequence[Int[Tensor, " _"]]
     after: Sequence[Int[Tensor, " _"]]
 
@@ -145,13 +146,14 @@ class _Steps:
         """`groups`: for each cell, the rows that share a state."""
         ends, cells = [0, *sizes.cumsum(0).tolist()], len(groups)
         rows = [slice(*pair) for pair in pairwise(ends)]
-        kept = [slice(a.start, a.start + b.stop - b.start) for a, b in pairwise(rows)]
+        on = [slice(a.start, a.start + b.stop - b.start) for a, b in pairwise(rows)]
         cell = torch.arange(cells, device=groups[0].device)
         before = (cells * torch.stack([_previous(group) for group in groups], dim=1) + cell).flatten()
         after = (cells * ends[-1] + cell).repeat(ends[-1] + 1)
         after[before] = torch.arange(len(before), device=before.device)
-        counts = (cells * sizes).tolist()
-        return cls(rows, kept, before.split(counts), after[: len(before)].split(counts))
+        states = (cells * sizes).tolist()
+        split = before.split(states), after[: len(before)].split(states)
+        return cls(rows, sizes.tolist(), [slice(0), *on], *split)
 
 
 def _previous(group: Int[Tensor, " row"]) -> Int[Tensor, " row"]:
@@ -187,20 +189,21 @@ class _Recurrence(torch.autograd.Function):
         gates = torch.cat([of_h[None, :, None].expand(total, -1, -1, -1), of_x], dim=2)
         states, past = of_x.new_zeros(total + 1, cells, d), of_x.new_zeros(total, cells, d)
         c, share = of_x.new_zeros(total, d), of_x.new_ones(total)
-        log_z = of_x.new_full((steps.rows[0].stop,), -torch.inf)
-        for n, rows in enumerate(steps.rows):
-            now, h = gates[rows], past[rows]
+        log_z = of_x.new_full((steps.sizes[0],), -torch.inf)
+        now, old, new = (x.split(steps.sizes) for x in (gates, past, states[:total]))
+        sums = _sums(gates, past, c, weights, steps.sizes)
+        for n, (rows, on) in enumerate(zip(steps.rows, steps.on, strict=True)):
             if n:  # before the first step all states are 0
-                torch.index_select(states.view(-1, d), 0, steps.before[n], out=h.view(-1, d))
+                torch.index_select(states.view(-1, d), 0, steps.before[n], out=old[n].view(-1, d))
                 if w_a is not None:  # c_t = softmax(w g) g is c_{t-1} with a share of g_{t-1} in it
-                    on = steps.kept[n - 1]
-                    score, log_z = states[on, 0] @ w_a, log_z[: on.stop - on.start]
+                    g = states[on, 0]
+                    score, log_z = g @ w_a, log_z[: len(g)]
                     share[on] = torch.sigmoid(score - log_z)
                     log_z = torch.logaddexp(log_z, score)
-                    torch.lerp(c[on], states[on, 0], share[on, None], out=c[rows])
-                for first, w, source in zip(FIRST, weights, (*h.unbind(1), c[rows]), strict=False):
-                    now.flatten(1)[:, first * d : first * d + len(w)].addmm_(source, w.T)
-            _gru(now, h, out=states[rows])
+                    torch.lerp(c[on], g, share[on, None], out=c[rows])
+                for gate, source, w in sums[n]:
+                    gate.addmm_(source, w.T)
+            _gru(now[n], old[n], out=new[n])
         ctx.steps = steps
         ctx.save_for_backward(gates, states, past, c, share, w_a, *weights)
         return states[:total]
@@ -208,39 +211,46 @@ class _Recurrence(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grad_outputs: States) -> tuple[Tensor | None, ...]:  # pyright: ignore
-        with torch.autocast(grad_outputs[0].device.type, enabled=False):
-            return _gradients(grad_outputs[0], ctx.steps, ctx.saved_tensors)
+        return _gradients(grad_outputs[0], ctx.steps, ctx.saved_tensors)
 
 
 def _gradients(d_states: States, steps: _Steps, saved: Sequence[Any]) -> tuple[Tensor | None, ...]:
     """In the order in which `_Recurrence` takes them."""
     gates, states, past, c, share, w_a, *weights = saved
-    d = states.shape[2]
     d_gates, d_past, d_c = torch.empty_like(gates), torch.zeros_like(states), torch.zeros_like(c)
-    d_score, d_log_z = torch.zeros_like(share), share.new_zeros(steps.rows[0].stop)
-    for n, rows in reversed([*enumerate(steps.rows)]):
-        d_new = d_past.view(-1, d).index_select(0, steps.after[n]).view_as(past[rows]) + d_states[rows]
-        if w_a is not None and n + 1 < len(steps.rows):
-            on = steps.kept[n]
+    d_score, d_log_z = torch.zeros_like(share), share.new_zeros(steps.sizes[0])
+    now, old, d_now = (x.split(steps.sizes) for x in (gates, past, d_gates))
+    d_new, d_old = d_states.split(steps.sizes), d_past[:-1].split(steps.sizes)
+    sums = _sums(d_gates, d_past[:-1], d_c, weights, steps.sizes)
+    for n in reversed(range(len(steps.sizes))):
+        d = d_past.flatten(0, 1).index_select(0, steps.after[n]).view_as(d_new[n]).add_(d_new[n])
+        if w_a is not None and n + 1 < len(steps.sizes):
+            on = steps.on[n + 1]
             d_next, w, d_z = d_c[steps.rows[n + 1]], share[on], d_log_z[: on.stop - on.start]
             d_w = (d_next * (states[on, 0] - c[on])).sum(dim=1) * w * (1 - w)
             d_score[on] = d_w + d_z * w
             d_z.mul_(1 - w).sub_(d_w)
-            d_new[: len(w), 0].addcmul_(d_next, w[:, None]).addr_(d_score[on], w_a)
+            d[: len(w), 0].addcmul_(d_next, w[:, None]).addr_(d_score[on], w_a)
             torch.mul(d_next, 1 - w[:, None], out=d_c[on])
-        now, h = d_gates[rows], d_past[rows]
-        _gru_backward(gates[rows], past[rows], d_new, now, out=h)
-        if n:
-            for first, w, source in zip(FIRST, weights, (*h.unbind(1), d_c[rows]), strict=False):
-                source.addmm_(now.flatten(1)[:, first * d : first * d + len(w)], w)
+        _gru_backward(now[n], old[n], d, d_now[n], out=d_old[n])
+        for gate, source, w in sums[n] if n else ():
+            source.addmm_(gate, w)
     d_w_a = None if w_a is None else d_score @ states[:-1, 0]
-    late = slice(steps.rows[0].stop, None)
-    sources, flat = (*past[late].unbind(1), c[late]), d_gates[late].flatten(1)
-    d_weights = (
-        flat[:, first * d : first * d + len(w)].T @ source
-        for first, w, source in zip(FIRST, weights, sources, strict=False)
-    )
+    _, late = _sums(d_gates, past, c, weights, [steps.sizes[0], len(c) - steps.sizes[0]])
+    d_weights = (gate.T @ source for gate, source, _ in late)
     return d_gates[:, :, 1:], d_gates[:, :, 0].sum(dim=0), None, d_w_a, *d_weights
+
+
+def _sums(
+    gates: Tensor, past: Tensor, c: Tensor, weights: Sequence[Tensor], sizes: list[int]
+) -> list[list[tuple[Tensor, Tensor, Tensor]]]:
+    """What is added to the gates: in runs of so many rows, gates, old states or c, and their weights."""
+    flat, d = gates.flatten(1), c.shape[1]
+    parts = [
+        (flat[:, first * d : first * d + len(w)].split(sizes), source.split(sizes), w)
+        for first, source, w in zip(FIRST, (*past.unbind(1), c), weights, strict=False)
+    ]
+    return [[(gate[n], source[n], w) for gate, source, w in parts] for n in range(len(sizes))]
 
 
 def _gru(gates: Tensor, h: Tensor, *, out: Tensor) -> None:

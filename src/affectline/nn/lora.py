@@ -28,3 +28,13 @@ def adapt(network: nn.Module, rank: int) -> None:
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Linear):
                 setattr(module, name, LoRA(child, rank))
+
+
+def merged(network: nn.Module) -> dict[str, Tensor]:
+    """The state of an adapted network as one without adapters has it: W + B A in the place of W."""
+    state = {name.replace(".frozen.", "."): value for name, value in network.state_dict().items()}
+    for name, module in network.named_modules():
+        if isinstance(module, LoRA):
+            state[f"{name}.weight"] = module.frozen.weight + module.up @ module.down
+            del state[f"{name}.up"], state[f"{name}.down"]
+    return {name: value.detach() for name, value in state.items()}

@@ -1,8 +1,13 @@
 """Features brought to mean 0 and deviation 1, as they were in the train part."""
 
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from affectline.batch import Features
 
 LIMIT = 10.0  # deviations: openSMILE's functionals have outliers of thousands
 
@@ -27,3 +32,14 @@ class Standardise(nn.Module):
 
     def forward(self, x: Float[Tensor, "*n width"]) -> Float[Tensor, "*n width"]:
         return ((x - self.mean) * self.scale).clamp(-LIMIT, LIMIT)
+
+
+def fit_streams(
+    modules: Mapping[str, Standardise], train: Sequence[Sequence[Features]], *, pooled: bool
+) -> None:
+    """Fit the module of each stream on that stream: on every time step, or on the mean over them."""
+    for stream, module in modules.items():
+        steps = [u[stream] for row in train for u in row if len(u[stream])]
+        if steps:
+            seen = [s.mean(axis=0, keepdims=True) for s in steps] if pooled else steps
+            module.fit(torch.from_numpy(np.concatenate(seen)).float())

@@ -46,7 +46,8 @@ class Recipe:
     """An experiment as data: `read(root / corpus, split)` gives the conversations.
 
     `select`: the validation score by which an epoch is chosen, a key of SELECT. `data`: what the checkpoint
-    says of where its training data come from, and under which licence.
+    says of where its training data come from, and under which licence. `start`: puts weights that were learnt
+    elsewhere into the new model.
     """
 
     labels: LabelSpace
@@ -59,6 +60,7 @@ class Recipe:
     train: Train
     select: str
     augment: Augment | None = None
+    start: Callable[[nn.Module], None] | None = None
     data: str = ""
 
 
@@ -139,6 +141,8 @@ def run(
     """Train a recipe's model, choosing the epoch on `dev`; the log and the states are in `folder`."""
     torch.manual_seed(recipe.train.seed)
     model, objective = recipe.model(recipe.config), recipe.objective
+    if recipe.start:
+        recipe.start(model)
     if isinstance(model, FitsFeatures):
         model.fit(train.features)
     if isinstance(objective, FitsTargets):

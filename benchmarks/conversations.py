@@ -1,0 +1,52 @@
+"""The models of conversations: recipes trained with several seeds, judged once on their corpus' test part.
+
+`python -m benchmarks.conversations [RECIPE...] [--seeds 0,1,2,3,4] [--runs DIR]` writes
+docs/results/multiemo_mosi_text.json ... A seed whose checkpoint is in DIR already is not trained again, and
+one that was stopped goes on. The MELD recipe takes hours.
+"""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks._record import parser, record
+
+from affectline.cli import main
+from affectline.recipes import Recipe
+from affectline.recipes.find import find
+
+RECIPES = ("multiemo.mosi_text", "multiemo.meld_text")
+
+
+def measure(name: str, seeds: list[str], data: Path, runs: Path) -> dict[str, object]:
+    """Train what is not trained, and evaluate all seeds as one model."""
+    recipe = find(name)
+    assert isinstance(recipe, Recipe)
+    folders = [runs / name / f"seed{seed}" for seed in seeds]
+    for seed, folder in zip(seeds, folders, strict=True):
+        if not (folder / "config.json").is_file():
+            _run("train", name, "--root", data, "--seeds", seed, "--out", folder, "--resume")
+    with tempfile.TemporaryDirectory() as temporary:
+        out = Path(temporary) / "results.json"
+        _run("evaluate", *folders, recipe.corpus, "--root", data, "--out", out)
+        results = json.loads(out.read_text(encoding="utf-8"))
+    results["seeds"] = [int(seed) for seed in seeds]
+    return {key: value for key, value in results.items() if key not in {"checkpoints", "without", "command"}}
+
+
+def _run(*arguments: object) -> None:
+    if main([str(a) for a in arguments]):
+        sys.exit(f"affectline {' '.join(map(str, arguments))} failed")
+
+
+if __name__ == "__main__":
+    arguments = parser(__doc__ or "")
+    arguments.add_argument("recipes", nargs="*", metavar="RECIPE", help=f"default: {', '.join(RECIPES)}")
+    arguments.add_argument("--seeds", default="0,1,2,3,4")
+    arguments.add_argument("--runs", type=Path, default=Path("runs"), help="where checkpoints are and go")
+    chosen = arguments.parse_args()
+    for name in chosen.recipes or RECIPES:
+        results = measure(name, chosen.seeds.split(","), chosen.data, chosen.runs)
+        record(name.replace(".", "_"), results)
+        print(name, results["weighted_f1"])

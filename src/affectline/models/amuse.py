@@ -1,0 +1,203 @@
+"""AMuSE: Adaptive Multimodal Analysis for Speaker Emotion Recognition in Group Conversations.
+
+Devulapally, Anand, Bhattacharjee, Yuan and Chang, BigMM 2023. Symbols, as in the paper:
+    f^m     a mode of an utterance, step by step (Section III-A)
+    f_CA^m  its cross-attended descriptor, one vector (III-B)
+    Q_m     the classes by that descriptor alone
+    A(u)    the descriptors, adaptively fused (III-C)
+    d, s    an utterance in its dialogue, and among those of its speaker (III-D)
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor, nn
+
+from affectline.batch import Batch, Features, Stream
+from affectline.losses import focal, pairwise_nce
+from affectline.nn.adaptive_fusion import AdaptiveFusion, Alpha
+from affectline.nn.context import DialogueContext, SpeakerContext
+from affectline.nn.man import MAN, Masked
+from affectline.nn.ranks import everywhere
+from affectline.nn.standardise import Standardise, fit_streams
+from affectline.types import Modality, modality_of
+
+Steps = Float[Tensor, "n time dim"]
+StepMask = Bool[Tensor, "n time"]
+Raw = tuple[Float[Tensor, "n _time _width"], Bool[Tensor, "n _time"]]
+Turns = Float[Tensor, "batch utterance classes"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The sizes of the network.
+
+    `streams`: the width of each stream; those of one modality, such as the face and what is behind it,
+    follow one another in time. `attention`: layers of self-attention in a mode; `layers`, `heads`: of MAN;
+    `context`: units of the Bi-LSTMs in each direction; `alpha`, `epsilon`: of the adaptive fusion.
+
+    Paper: gives 4 layers for MAN (Table V), no other size.
+    Here:  256 wide, 8 heads, 2 layers of self-attention; for the Bi-LSTMs the release's: 100 units, 2 layers.
+    """
+
+    classes: int
+    streams: Mapping[str, int]
+    dim: int = 256
+    attention: int = 2
+    heads: int = 8
+    layers: int = 4
+    context: int = 100
+    alpha: Alpha = "pseudo"
+    epsilon: float = 0.3
+    dropout: float = 0.2
+
+
+@dataclass(frozen=True)
+class Output:
+    """`by_modality` are the logits of Q_m; `descriptors` have a row for each real utterance."""
+
+    logits: Turns
+    by_modality: Mapping[Modality, Turns]
+    present: Mapping[Modality, Bool[Tensor, "batch utterance"]]
+    descriptors: Mapping[Modality, Float[Tensor, "n dim"]]
+
+
+class AMuSE(nn.Module):
+    """Each mode, each mode in the light of the others, their fusion, the conversation (Figure 2)."""
+
+    context = True
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.streams = tuple(config.streams)
+        self.modes = tuple(m for m in Modality if m in {modality_of(s) for s in self.streams})
+        of = {m: {s: w for s, w in config.streams.items() if modality_of(s) == m} for m in self.modes}
+        dim, classes = config.dim, config.classes
+        self.unimodal = nn.ModuleDict({m: Unimodal(of[m], dim, config.attention) for m in self.modes})
+        self.man = MAN(self.modes, dim, config.heads, config.layers)
+        self.heads = nn.ModuleDict({m: nn.Linear(dim, classes) for m in self.modes})
+        self.fuse = AdaptiveFusion(self.modes, dim, alpha=config.alpha, epsilon=config.epsilon)
+        self.dropout = nn.Dropout(config.dropout)
+        wide, around = len(self.modes) * dim, 2 * config.context
+        self.dialogue = DialogueContext(wide, config.context, dropout=config.dropout)
+        self.speaker = SpeakerContext(wide, config.context, dropout=config.dropout)
+        self.classify = nn.Linear(2 * around, classes)
+
+    def fit(self, train: Sequence[Sequence[Features]]) -> None:
+        """Take the statistics that features are standardised by from those of the train part."""
+        modules = [(s, module) for mode in self.unimodal.values() for s, module in mode.standardisers]
+        fit_streams(dict(modules), train, pooled=False)
+
+    def forward(self, batch: Batch) -> Output:
+        real = batch.mask
+        f = {
+            m: self.unimodal[m]({s: _rows(batch.streams[s], real) for s in self.streams}) for m in self.modes
+        }
+        there = {m: mask.any(dim=1) for m, (_, mask) in f.items()}
+        f_ca = self.man(f)  # Eq. 1
+        labels = batch.targets[real].argmax(dim=1) if self.config.alpha == "oracle" else None
+        a = _turns(self.fuse(f_ca, there, dict(self.heads.items()), labels), real)  # Eqs. 2 and 6
+        d, s = self.dialogue(a, real), self.speaker(a, batch.speakers, real)
+        return Output(
+            logits=self.classify(self.dropout(torch.cat([s, d], dim=2))),
+            by_modality={m: _turns(self.heads[m](f_ca[m]), real) for m in self.modes},
+            present={m: _turns(there[m], real) for m in self.modes},
+            descriptors={m: f_ca[m] for m in self.modes},
+        )
+
+
+def _rows(stream: Stream, real: Bool[Tensor, "batch utterance"]) -> Raw:
+    """The real utterances, one after the other."""
+    return stream.values[real], stream.mask[real]
+
+
+def _turns(
+    rows: Shaped[Tensor, "n *dims"], real: Bool[Tensor, "batch utterance"]
+) -> Shaped[Tensor, "batch utterance *dims"]:
+    """Rows back in their conversations; 0 at padding."""
+    turns = rows.new_zeros(*real.shape, *rows.shape[1:])
+    turns[real] = rows
+    return turns
+
+
+class Unimodal(nn.Module):
+    """One mode, step by step: a Bi-LSTM over each of its streams, then self-attention over all of them.
+
+    Paper: w_{m+1} = linear(softmax(w_m w_m^T / sqrt(d)) w_m) without maps of query, key and value.
+    Code:  text is one vector of a sentence, sound one of openSMILE.
+    Here:  the paper; such a vector is a sequence of one step. A learned vector tells the streams of a mode
+           apart.
+    """
+
+    def __init__(self, widths: Mapping[str, int], dim: int, layers: int) -> None:
+        super().__init__()
+        self.streams = tuple(widths)
+        self.standardise = nn.ModuleList(Standardise(width) for width in widths.values())
+        self.project = nn.ModuleList(nn.Linear(width, dim) for width in widths.values())
+        self.lstm = nn.ModuleList(DialogueContext(dim, dim // 2, layers=1) for _ in widths)
+        self.kind = nn.Parameter(torch.zeros(len(widths), dim))
+        self.attention = nn.ModuleList(nn.Linear(dim, dim) for _ in range(layers))
+
+    @property
+    def standardisers(self) -> list[tuple[str, nn.Module]]:
+        return list(zip(self.streams, self.standardise, strict=True))
+
+    def forward(self, streams: Mapping[str, Raw]) -> Masked:
+        parts = zip(self.streams, self.standardise, self.project, self.lstm, self.kind, strict=True)
+        steps = []
+        for stream, standardise, project, lstm, kind in parts:
+            values, there = streams[stream]
+            steps.append(lstm(project(standardise(values)), there) + kind)
+        x = torch.cat(steps, dim=1)
+        mask = torch.cat([streams[s][1] for s in self.streams], dim=1)
+        for linear in self.attention:
+            x = linear(_attended(x, mask))
+        return x, mask
+
+
+def _attended(w: Steps, mask: StepMask) -> Steps:
+    """softmax(w w^T / sqrt(d)) w over the steps that are there; 0 where none is."""
+    w = w.masked_fill(~mask[..., None], 0.0)
+    scores = (w @ w.mT / w.shape[2] ** 0.5).masked_fill(~mask[:, None], torch.finfo(w.dtype).min)
+    return scores.softmax(dim=2) @ w
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """Focal losses of the classifier and of the modes' heads, and L_ACE (Eqs. 3-5).
+
+    `heads`, `contrast`: the weights of the last two. `temperature`: of L_ACE.
+
+    Paper: L_MAN = L_ACE + L_fl, without weights; how the classifier is trained is not said.
+    Code:  focal loss of the final output, and AVID's contrast within and between modes, weight .5.
+    Here:  all three together, weights 1 by default.
+    """
+
+    gamma: float = 1.0
+    heads: float = 1.0
+    contrast: float = 1.0
+    temperature: float = 0.07
+
+    def __call__(self, model: nn.Module, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+        out, real = model(batch), batch.mask & batch.known.all(dim=2)
+        labels = everywhere(batch.targets[real]).argmax(dim=1)
+        terms = {"focal": focal(everywhere(out.logits[real]), labels, gamma=self.gamma)}
+        if self.heads:
+            of_modes = [self._of_mode(out, m, batch, real) for m in out.by_modality]
+            terms["heads"] = self.heads * torch.stack(of_modes).mean()
+        if self.contrast and len(out.descriptors) > 1:
+            views = [everywhere(f) for f in out.descriptors.values()]
+            there = [everywhere(out.present[m][batch.mask]) for m in out.descriptors]
+            terms["ace"] = self.contrast * pairwise_nce(views, there, temperature=self.temperature)
+        return terms
+
+    def _of_mode(
+        self, out: Output, mode: Modality, batch: Batch, real: Bool[Tensor, "batch utterance"]
+    ) -> Float[Tensor, ""]:
+        """Of one mode's head, where it is there and the label is known."""
+        rows = real & out.present[mode]
+        labels = everywhere(batch.targets[rows]).argmax(dim=1)
+        return focal(everywhere(out.by_modality[mode][rows]), labels, gamma=self.gamma)

@@ -1,0 +1,180 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from conversation_makers import LABELS, STREAMS, batch_of, talks
+
+from affectline.batch import Batch, Stream, collate
+from affectline.checkpoint import Checkpoint, load, save
+from affectline.models.amuse import AMuSE, Config, Objective, Unimodal
+from affectline.types import EMOTIONS, Modality
+
+CONFIG = Config(
+    classes=len(EMOTIONS), streams=STREAMS, dim=16, heads=2, layers=2, context=6, dropout=0.0, attention=2
+)
+
+
+def built(config: Config = CONFIG, seed: int = 0) -> AMuSE:
+    torch.manual_seed(seed)
+    model = AMuSE(config)
+    model.fit(talks(streams=config.streams)[1])
+    return model.eval()
+
+
+def with_steps(count: int = 4) -> Batch:
+    """A batch whose streams have several time steps, some utterances more than others."""
+    batch = batch_of()
+    generator = torch.Generator().manual_seed(0)
+    streams = {}
+    for name, s in batch.streams.items():
+        values = torch.randn(*s.values.shape[:2], count, s.values.shape[3], generator=generator)
+        long = torch.randint(1, count + 1, s.mask.shape[:2], generator=generator)
+        mask = s.mask & (torch.arange(count) < long[..., None])
+        streams[name] = Stream(values.masked_fill(~mask[..., None], 0.0), mask)
+    return replace(batch, streams=streams)
+
+
+def test_self_attention_in_a_mode_is_the_equation() -> None:
+    torch.manual_seed(0)
+    mode = Unimodal({"text.words": 5}, 8, layers=1)
+    values, mask = torch.randn(1, 3, 5), torch.tensor([[True, True, False]])
+    steps, there = mode({"text.words": (values, mask)})
+    w = mode.lstm[0](mode.project[0](values), mask)[0, :2] + mode.kind[0]
+    rows = [sum(p * w[k] for k, p in enumerate((w @ w[n] / 8**0.5).softmax(dim=0))) for n in range(2)]
+    expected = mode.attention[0](torch.stack([torch.as_tensor(row) for row in rows]))
+    torch.testing.assert_close(steps[0, :2], expected)
+    assert torch.equal(there, mask)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("make", [batch_of, with_steps])
+def test_padding_does_not_change_the_answer_whatever_stands_in_it(make: type) -> None:
+    model, batch = built(), make()
+    spoilt = {
+        n: Stream(s.values.masked_fill(~s.mask.unsqueeze(-1), torch.nan), s.mask)
+        for n, s in batch.streams.items()
+    }
+    together = model(replace(batch, streams=spoilt)).logits
+    for row, length in enumerate(batch.mask.sum(dim=1).tolist()):
+        alone = Batch(
+            {
+                n: Stream(s.values[row : row + 1, :length], s.mask[row : row + 1, :length])
+                for n, s in batch.streams.items()
+            },
+            *(
+                getattr(batch, name)[row : row + 1, :length]
+                for name in ("mask", "speakers", "targets", "known", "ratings")
+            ),
+        )
+        torch.testing.assert_close(together[row, :length], model(alone).logits[0], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "gone", [(), ("text",), ("audio",), ("video",), ("text", "audio"), ("audio", "video"), tuple(Modality)]
+)
+def test_every_set_of_modalities_gives_finite_answers_and_gradients(gone: tuple[str, ...]) -> None:
+    model = built().train()
+    terms = Objective()(model, with_steps().without(*gone))
+    sum(terms.values(), torch.zeros(())).backward()
+    assert all(torch.isfinite(t) for t in terms.values())
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+@torch.no_grad()
+def test_a_modality_that_is_lost_says_nothing_and_one_that_is_there_does() -> None:
+    model, batch = built(), batch_of()
+    loud = replace(
+        batch,
+        streams={
+            n: Stream(s.values * 9 + 4, s.mask) if n == "audio.voice" else s for n, s in batch.streams.items()
+        },
+    )
+    silent = [model(b.without("audio")).logits[batch.mask] for b in (batch, loud)]
+    torch.testing.assert_close(*silent)
+    heard = [model(b).logits[batch.mask] for b in (batch, loud)]
+    assert (heard[0] - heard[1]).abs().max() > 1e-3
+    assert not model(batch.without("audio")).present[Modality.AUDIO].any()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("only", list(Modality))
+def test_one_modality_can_be_built_alone(only: Modality) -> None:
+    stream = next(s for s in STREAMS if s.startswith(only))
+    model = built(replace(CONFIG, streams={stream: STREAMS[stream]}))
+    out = model(batch_of())
+    assert torch.isfinite(out.logits).all()
+    assert list(out.by_modality) == [only]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("alpha", ["pseudo", "gate", "static", "equal", "random"])
+def test_no_answer_depends_on_the_labels(alpha: str) -> None:
+    model, batch = built(replace(CONFIG, alpha=alpha)), batch_of()
+    other = replace(batch, targets=batch.targets.roll(1, dims=2), known=torch.zeros_like(batch.known))
+    torch.testing.assert_close(model(batch).logits, model(other).logits, rtol=0, atol=0)
+
+
+def test_the_true_labels_may_be_read_in_training_alone() -> None:
+    model, batch = built(replace(CONFIG, alpha="oracle")), batch_of()
+    assert torch.isfinite(model.train()(batch).logits).all()
+    with pytest.raises(ValueError, match="no evaluation may"):
+        model.eval()(batch)
+
+
+@torch.no_grad()
+def test_the_speakers_other_utterances_matter_more_than_their_names() -> None:
+    model, batch = built(), batch_of()
+    renamed = replace(batch, speakers=torch.where(batch.speakers >= 0, 2 - batch.speakers, -1))
+    one = replace(batch, speakers=torch.where(batch.speakers >= 0, 0, -1))
+    here, same, other = (model(b).logits[batch.mask] for b in (batch, renamed, one))
+    torch.testing.assert_close(here, same)
+    assert (here - other).abs().max() > 1e-4
+
+
+@torch.no_grad()
+def test_a_mode_may_have_several_streams_and_each_is_heard() -> None:
+    streams = {"text.words": 8, "video.mien": 10, "video.scene": 4}
+    model, (conversations, features) = built(replace(CONFIG, streams=streams)), talks(streams=streams)
+    batch = collate(conversations, features, LABELS)
+    answers = [
+        model(b).logits[batch.mask] for b in (batch, batch.without("video.scene"), batch.without("video"))
+    ]
+    assert len(model.modes) == 2
+    assert (answers[0] - answers[1]).abs().max() > 1e-4
+    assert (answers[1] - answers[2]).abs().max() > 1e-4
+
+
+def test_every_weight_learns() -> None:
+    model = built().train()
+    sum(Objective()(model, with_steps()).values(), torch.zeros(())).backward()
+    assert not [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+
+
+def test_it_learns_a_few_conversations_by_heart() -> None:
+    torch.manual_seed(0)
+    model, batch = built().train(), batch_of((3, 2, 3))
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+    for _ in range(150):
+        loss = sum(Objective(contrast=0.1)(model, batch).values(), torch.zeros(()))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    right = model.eval()(batch).logits[batch.mask].argmax(dim=1) == batch.targets[batch.mask].argmax(dim=1)
+    assert right.all()
+
+
+def test_the_terms_are_weighted_and_named() -> None:
+    model, batch = built(), batch_of()
+    whole, half = Objective()(model, batch), Objective(heads=0.5, contrast=0.5)(model, batch)
+    assert set(whole) == {"focal", "heads", "ace"}
+    for name, share in (("focal", 1.0), ("heads", 0.5), ("ace", 0.5)):
+        torch.testing.assert_close(share * whole[name], half[name])
+    assert set(Objective(heads=0.0, contrast=0.0)(model, batch)) == {"focal"}
+
+
+@torch.no_grad()
+def test_a_checkpoint_that_was_saved_and_loaded_gives_the_same_numbers(tmp_path: Path) -> None:
+    model = built()
+    save(Checkpoint("tiny", model, LABELS, (), {}), tmp_path)
+    torch.testing.assert_close(load(tmp_path).model(batch_of()).logits, model(batch_of()).logits)
