@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -16,7 +17,7 @@ from affectline.types import Conversation, Utterance
 SAID = ["I got the job!", "You did? Wow.", "I start on Monday.", "And what about the cat?"]
 
 
-def talk(said: list[str | None], name: str = "talk") -> Conversation:
+def talk(said: Sequence[str | None], name: str = "talk") -> Conversation:
     speakers = ("Rachel", "Ross")
     turns = (Utterance(id=f"{name}.{n}", speaker=speakers[n % 2], text=t) for n, t in enumerate(said))
     return Conversation(name, tuple(turns))

@@ -88,8 +88,9 @@ class AMuSE(nn.Module):
 
     def fit(self, train: Sequence[Sequence[Features]]) -> None:
         """Take the statistics that features are standardised by from those of the train part."""
-        modules = [(s, module) for mode in self.unimodal.values() for s, module in mode.standardisers]
-        fit_streams(dict(modules), train, pooled=False)
+        modes = [mode for mode in self.unimodal.values() if isinstance(mode, Unimodal)]
+        modules = {s: m for mode in modes for s, m in zip(mode.streams, mode.standardise, strict=True)}
+        fit_streams(modules, train, pooled=False)
 
     def forward(self, batch: Batch) -> Output:
         real = batch.mask
@@ -140,10 +141,6 @@ class Unimodal(nn.Module):
         self.lstm = nn.ModuleList(DialogueContext(dim, dim // 2, layers=1) for _ in widths)
         self.kind = nn.Parameter(torch.zeros(len(widths), dim))
         self.attention = nn.ModuleList(nn.Linear(dim, dim) for _ in range(layers))
-
-    @property
-    def standardisers(self) -> list[tuple[str, nn.Module]]:
-        return list(zip(self.streams, self.standardise, strict=True))
 
     def forward(self, streams: Mapping[str, Raw]) -> Masked:
         parts = zip(self.streams, self.standardise, self.project, self.lstm, self.kind, strict=True)

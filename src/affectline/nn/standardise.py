@@ -35,11 +35,12 @@ class Standardise(nn.Module):
 
 
 def fit_streams(
-    modules: Mapping[str, Standardise], train: Sequence[Sequence[Features]], *, pooled: bool
+    modules: Mapping[str, nn.Module], train: Sequence[Sequence[Features]], *, pooled: bool
 ) -> None:
     """Fit the module of each stream on that stream: on every time step, or on the mean over them."""
     for stream, module in modules.items():
         steps = [u[stream] for row in train for u in row if len(u[stream])]
         if steps:
             seen = [s.mean(axis=0, keepdims=True) for s in steps] if pooled else steps
+            assert isinstance(module, Standardise)
             module.fit(torch.from_numpy(np.concatenate(seen)).float())
