@@ -250,7 +250,8 @@ def _optimizer(model: nn.Module, train: Train) -> torch.optim.Optimizer:
         for decays in (True, False)
     ]
     make = torch.optim.AdamW if train.optimizer == "adamw" else torch.optim.Adam
-    return make([g for g in groups if g["params"]], lr=train.learning_rate, betas=(0.9, train.beta_2))
+    betas = (0.9, train.beta_2)
+    return make([g for g in groups if g["params"]], lr=train.learning_rate, betas=betas, fused=True)
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, train: Train, epochs: float) -> None:
