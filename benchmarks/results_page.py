@@ -127,10 +127,11 @@ SECTIONS = (
     ),
     Section(
         "Time and memory of `analyze`",
-        "As a share of real time, on two cores; words are given.",
+        "As a share of real time, on two cores; words are given. Recordings of a minute or less are analysed "
+        "three times, and the fastest counts: whatever else the machine does only adds.",
         ("speed",),
         (
-            Goal("slowest ratio to real time", "speed", ("ratio",), 0.25, at_most=True),
+            Goal("greatest ratio to real time", "speed", ("ratio",), 0.25, at_most=True),
             Goal("MB more for 60 minutes than for 1", "speed", ("growth_mb",), 300, at_most=True),
         ),
     ),

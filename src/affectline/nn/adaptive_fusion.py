@@ -47,8 +47,6 @@ class AdaptiveFusion(nn.Module):
         allow_label_leak: bool = False,
     ) -> None:
         super().__init__()
-        if alpha not in get_args(Alpha):
-            raise ValueError(f"unknown alpha {alpha!r}; there are {', '.join(get_args(Alpha))}")
         self.modes, self.alpha, self.epsilon = tuple(modes), alpha, epsilon
         self.allow_label_leak = allow_label_leak
         pairs = len(modes) * (len(modes) - 1)
@@ -107,10 +105,14 @@ class AdaptiveFusion(nn.Module):
                 return self.static[pair].sigmoid()
             case "gate":
                 return self.gate(torch.cat([f1, f2, f1 - f2], dim=1))
+            case "oracle":
+                true = labels
             case "pseudo":
-                labels = None
+                true = None
+            case unknown:
+                raise ValueError(f"unknown alpha {unknown!r}; there are {', '.join(get_args(Alpha))}")
         with torch.no_grad():
-            return interpolation(f1, f2, loss_gradient(f2, head, labels), self.epsilon).clamp(0, 1)
+            return interpolation(f1, f2, loss_gradient(f2, head, true), self.epsilon).clamp(0, 1)
 
 
 def loss_gradient(f: Descriptor, head: nn.Linear, labels: Labels | None) -> Descriptor:

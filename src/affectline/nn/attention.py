@@ -65,19 +65,20 @@ class MultiAttnLayer(nn.Module):
         for cross, norm, keys in zip(self.cross, self.norms, others, strict=True):
             assert isinstance(cross, CrossAttention)
             x = norm(x + cross.attend(x, keys))  # Eqs. 2-5 and 6-9
-        return self.norm(x + self.feedforward(x))  # Eqs. 10-12
+        forward = self.feedforward(x.flatten(0, 1)).view_as(x)  # Eqs. 10-11, flat: ReLU in place is cheaper
+        return self.norm(x + forward)  # Eq. 12
 
 
 @dataclass(frozen=True)
 class Keys:
-    """What can be attended to, and by whom.
+    """What can be attended to, and by whom: added to a query's scores, `bias` is 0 where it sees the key.
 
-    `blind`: the queries that see no key; None where there are none of them. In `seen` they see every key, so
-    that nothing is divided by 0.
+    `blind`: the queries that see no key; None where there are none of them. By their bias they see all keys,
+    so that nothing is divided by 0.
     """
 
     values: Float[Tensor, "batch key dim"]
-    seen: Bool[Tensor, "batch query_or_1 key"]
+    bias: Float[Tensor, "batch query_or_1 key"]
     blind: Bool[Tensor, "batch query_or_1 1"] | None
 
     @classmethod
@@ -90,7 +91,8 @@ class Keys:
         """The keys of the mask, each for those queries that `together` has it with; nothing else remains."""
         seen = mask[:, None] if together is None else mask[:, None] & together
         blind = ~seen.any(dim=2, keepdim=True)
-        return cls(values.masked_fill(~mask[..., None], 0.0), seen | blind, blind if blind.any() else None)
+        bias = values.new_zeros(seen.shape).masked_fill(~(seen | blind), -torch.inf)
+        return cls(values.masked_fill(~mask[..., None], 0.0), bias, blind if blind.any() else None)
 
 
 class CrossAttention(nn.Module):
@@ -125,7 +127,7 @@ class CrossAttention(nn.Module):
             x.unflatten(2, (self.heads, -1)).transpose(1, 2)
             for x in (self.query(query), *self.key_value(keys.values).chunk(2, dim=2))
         )
-        found = scaled_dot_product_attention(q, k, v, attn_mask=keys.seen[:, None])  # Eq. 3
+        found = scaled_dot_product_attention(q, k, v, attn_mask=keys.bias[:, None])  # Eq. 3
         out = self.dropout(self.out(found.transpose(1, 2).flatten(2)))  # Eq. 4
         return out if keys.blind is None else out.masked_fill(keys.blind, 0.0)
 
