@@ -1,6 +1,7 @@
 """Each recipe on made-up files in its corpus' own layout, through its own reader and extractors."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from affectline.types import EMOTIONS, Conversation
 SAID = ("I am so happy!", "Oh no, not again.", "What is that?", "Leave me alone.", "It is Tuesday.")
 
 
-def _write(path: Path, rows: list[list[object]]) -> None:
+def _write(path: Path, rows: Sequence[Sequence[object]]) -> None:
     path.parent.mkdir(exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)
