@@ -76,10 +76,11 @@ def test_who_speaks_is_read_only_where_somebody_else_speaks_too() -> None:
 
 def test_an_utterance_without_words_is_zero_and_the_others_do_not_know_it() -> None:
     encoder = ConversationEncoder().eval()
-    with_gap, without = encoded(encoder, talk(["Oh.", None, "Well."])), talk(["Oh.", "x", "Well."])
-    kept = Conversation("talk", (without.utterances[0], without.utterances[2]))
-    assert not with_gap[0, 1].any()
-    torch.testing.assert_close(with_gap[0, [0, 2]], encoded(encoder, kept)[0], rtol=1e-4, atol=1e-5)
+    whole = talk(["Oh.", None, "Well.", "Right."])
+    kept = Conversation("talk", tuple(u for u in whole if u.text))
+    with_gap = encoded(encoder, whole)[0]
+    assert not with_gap[1].any()
+    torch.testing.assert_close(with_gap[[0, 2, 3]], encoded(encoder, kept)[0], rtol=1e-4, atol=1e-5)
 
 
 def test_a_batch_without_any_words_is_zero() -> None:
