@@ -246,6 +246,8 @@ def test_ctrl_c_keeps_what_is_done_and_leaves_nothing_half_written(tiny: Path, t
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # what a shell starts in the background ignores the signal, and so would all that it starts
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     assert process.stderr is not None
     for line in process.stderr:
