@@ -1,14 +1,18 @@
 """Conversations with made-up vectors for the tests of the models that know context."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
+import torch
 
-from affectline.batch import Batch, Features, collate
-from affectline.types import EMOTIONS, Conversation, LabelSpace, Utterance
+from affectline.batch import Batch, Features, Stream, collate
+from affectline.types import EMOTIONS, Conversation, LabelSpace, Modality, Utterance
 
 LABELS = LabelSpace(EMOTIONS)
 STREAMS = {"text.words": 8, "audio.voice": 12, "video.mien": 10}
+LOST = [(), ("text",), ("audio",), ("video",), ("text", "audio"), ("audio", "video"), tuple(Modality)]
+"""Modalities that may be lost together: none of them, some, all."""
 
 
 def talks(
@@ -46,3 +50,18 @@ def talks(
 
 def batch_of(lengths: tuple[int, ...] = (3, 1, 7), seed: int = 0) -> Batch:
     return collate(*talks(lengths, seed), LABELS)
+
+
+def spoilt(batch: Batch) -> Batch:
+    """Nan wherever the masks say that nothing is."""
+    streams = {
+        n: Stream(s.values.masked_fill(~s.mask.unsqueeze(-1), torch.nan), s.mask)
+        for n, s in batch.streams.items()
+    }
+    return replace(batch, streams=streams)
+
+
+def with_another_voice(batch: Batch) -> Batch:
+    """The same, but what is in the stream of the voice is far from what it was."""
+    voice = batch.streams["audio.voice"]
+    return replace(batch, streams={**batch.streams, "audio.voice": Stream(voice.values * 9 + 4, voice.mask)})

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conversation_makers import LABELS, STREAMS, batch_of, talks
+from conversation_makers import LABELS, LOST, STREAMS, batch_of, spoilt, talks, with_another_voice
 
 from affectline.batch import Batch, Stream, collate
 from affectline.checkpoint import Checkpoint, load, save
@@ -51,11 +51,7 @@ def test_self_attention_in_a_mode_is_the_equation() -> None:
 @pytest.mark.parametrize("make", [batch_of, with_steps])
 def test_padding_does_not_change_the_answer_whatever_stands_in_it(make: type) -> None:
     model, batch = built(), make()
-    spoilt = {
-        n: Stream(s.values.masked_fill(~s.mask.unsqueeze(-1), torch.nan), s.mask)
-        for n, s in batch.streams.items()
-    }
-    together = model(replace(batch, streams=spoilt)).logits
+    together = model(spoilt(batch)).logits
     for row, length in enumerate(batch.mask.sum(dim=1).tolist()):
         alone = Batch(
             {
@@ -70,9 +66,7 @@ def test_padding_does_not_change_the_answer_whatever_stands_in_it(make: type) ->
         torch.testing.assert_close(together[row, :length], model(alone).logits[0], atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "gone", [(), ("text",), ("audio",), ("video",), ("text", "audio"), ("audio", "video"), tuple(Modality)]
-)
+@pytest.mark.parametrize("gone", LOST)
 def test_every_set_of_modalities_gives_finite_answers_and_gradients(gone: tuple[str, ...]) -> None:
     model = built().train()
     terms = Objective()(model, with_steps().without(*gone))
@@ -84,12 +78,7 @@ def test_every_set_of_modalities_gives_finite_answers_and_gradients(gone: tuple[
 @torch.no_grad()
 def test_a_modality_that_is_lost_says_nothing_and_one_that_is_there_does() -> None:
     model, batch = built(), batch_of()
-    loud = replace(
-        batch,
-        streams={
-            n: Stream(s.values * 9 + 4, s.mask) if n == "audio.voice" else s for n, s in batch.streams.items()
-        },
-    )
+    loud = with_another_voice(batch)
     silent = [model(b.without("audio")).logits[batch.mask] for b in (batch, loud)]
     torch.testing.assert_close(*silent)
     heard = [model(b).logits[batch.mask] for b in (batch, loud)]

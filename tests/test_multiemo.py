@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from conversation_makers import LABELS, STREAMS, batch_of, talks
+from conversation_makers import LABELS, LOST, STREAMS, batch_of, spoilt, talks, with_another_voice
 from torch.nn.functional import relu
 
-from affectline.batch import Batch, Stream, collate
+from affectline.batch import collate
 from affectline.checkpoint import Checkpoint, load, save
 from affectline.corpora.synthetic import Pointer
 from affectline.models.multiemo import Config, MultiEMO, Objective
@@ -54,7 +54,7 @@ def test_the_answer_is_that_of_the_equations_utterance_by_utterance() -> None:
 @torch.no_grad()
 def test_padding_does_not_change_the_answer_whatever_stands_in_it() -> None:
     model, (conversations, features) = built(), talks()
-    batch = _spoilt(collate(conversations, features, LABELS))
+    batch = spoilt(collate(conversations, features, LABELS))
     together = model(batch)
     for row, (conversation, own) in enumerate(zip(conversations, features, strict=True)):
         alone = model(collate([conversation], [own], LABELS))
@@ -65,23 +65,12 @@ def test_padding_does_not_change_the_answer_whatever_stands_in_it() -> None:
 
 def test_what_stands_in_padding_reaches_no_gradient() -> None:
     model = built().train()
-    batch = _spoilt(batch_of())
+    batch = spoilt(batch_of())
     sum(Objective(counts=COUNTS)(model, batch).values(), torch.zeros(())).backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
 
 
-def _spoilt(batch: Batch) -> Batch:
-    """Nan wherever the masks say that nothing is."""
-    streams = {
-        n: Stream(s.values.masked_fill(~s.mask.unsqueeze(-1), torch.nan), s.mask)
-        for n, s in batch.streams.items()
-    }
-    return replace(batch, streams=streams)
-
-
-@pytest.mark.parametrize(
-    "gone", [(), ("text",), ("audio",), ("video",), ("text", "audio"), ("audio", "video"), tuple(Modality)]
-)
+@pytest.mark.parametrize("gone", LOST)
 def test_every_set_of_modalities_gives_finite_answers_and_gradients(gone: tuple[str, ...]) -> None:
     model = built().train()
     batch = batch_of().without(*gone)
@@ -94,12 +83,7 @@ def test_every_set_of_modalities_gives_finite_answers_and_gradients(gone: tuple[
 @torch.no_grad()
 def test_a_modality_that_is_lost_says_nothing_and_one_that_is_there_does() -> None:
     model, batch = built(), batch_of()
-    loud = replace(
-        batch,
-        streams={
-            n: Stream(s.values * 9 + 4, s.mask) if n == "audio.voice" else s for n, s in batch.streams.items()
-        },
-    )
+    loud = with_another_voice(batch)
     silent = [model(b.without("audio")).logits[batch.mask] for b in (batch, loud)]
     torch.testing.assert_close(*silent)
     heard = [model(b).logits[batch.mask] for b in (batch, loud)]

@@ -156,8 +156,8 @@ class Objective:
     """The training loss (Eq. 22; its last term is the optimiser's weight decay).
 
     `mu_1`, `mu_2`: the weights of SWFC and of Soft-HGR; cross-entropy has the rest. `power`, `temperature`,
-    `focus`: alpha, tau and gamma of Eqs. 18-19. `counts`: how often each class is in the train part, None =
-    count in each batch.
+    `focus`: alpha, tau and gamma of Eqs. 18-19. `counts`: how often each class is in the train part, which
+    `weights="train"` needs; `fitted` puts them in.
 
     Paper: classes are counted in the batch; Soft-HGR counts 1/N as the other terms do.
     Code:  classes are counted in the train part and their weights sum to one; the release's form of Soft-HGR.
@@ -185,9 +185,8 @@ class Objective:
         out, real = model(batch), batch.mask & batch.known.all(dim=2)
         logits, z = everywhere(out.logits[real]), everywhere(out.z[real])
         labels = everywhere(batch.targets[real]).argmax(dim=1)
-        terms = {
-            "ce": (1 - self.mu_1 - self.mu_2) * cross_entropy(logits, labels)
-        }  # Eq. 21, by Eq. 22 a mean
+        ce = cross_entropy(logits, labels)  # Eq. 21, by Eq. 22 a mean
+        terms = {"ce": (1 - self.mu_1 - self.mu_2) * ce}
         if self.mu_1:
             weights = self._weights(labels, logits.shape[1])
             swfc = sample_weighted_focal_contrastive(
