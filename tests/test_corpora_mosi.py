@@ -7,7 +7,8 @@ import pytest
 from media_makers import make_video
 
 from affectline.corpora import held_out, mosi
-from affectline.features.precomputed import Precomputed
+from affectline.features import extract
+from affectline.features.ready import Ready
 from affectline.media import FileClip
 from affectline.types import Conversation
 
@@ -43,6 +44,13 @@ def folder(tmp_path: Path) -> Path:
         row("d", 1, "test", "test", "3.0"),
         *[row(video, 1, "train", "test") for video in TRAINING],
         *[row(video, 1, "test", "test") for video in TESTED],
+    )
+    count = np.arange(44.0)[:, None]
+    np.savez(
+        tmp_path / mosi.FEATURES,
+        text=count.repeat(100, axis=1),
+        audio=count.repeat(73, axis=1) + 1000,
+        video=count.repeat(100, axis=1) + 2000,
     )
     return tmp_path
 
@@ -89,27 +97,49 @@ def test_clips_that_are_there_are_used_and_absent_ones_are_not_declared_missing(
     assert with_clip.clip == FileClip(folder / "clips" / "b_2.mp4")
 
 
-def test_columns_go_by_the_rows_of_the_table_and_precomputed_reads_what_is_written(folder: Path) -> None:
-    text = np.arange(44 * 3, dtype=np.float64).reshape(44, 3)
-    np.savez(folder / mosi.FEATURES, text=text, audio=np.zeros((44, 5)))
-    columns = mosi.columns(folder)
-    assert set(columns) == {"text", "audio"}
-    np.testing.assert_array_equal(columns["text"]["b_1"], text[1].astype(np.float32))
-    np.savez(folder / "text.npz", **columns["text"])  # pyright: ignore[reportArgumentType]
-    video = mosi.read_published(folder, "test")[0]
-    (vector,) = Precomputed("text.published", folder / "text.npz")([(video, 1)])
-    np.testing.assert_array_equal(vector, text[:1].astype(np.float32))  # b_2 is the first row
+def brought(conversations: list[Conversation]) -> dict[str, dict[str, float]]:
+    """The first number of each stream that an utterance comes with."""
+    return {u.id: {s: float(v[0]) for s, v in u.ready.items()} for c in conversations for u in c}
+
+
+def test_features_go_by_the_rows_of_the_table_and_the_official_split_gets_the_clean_ones(
+    folder: Path,
+) -> None:
+    first = brought(mosi.read_published(folder, "test"))
+    assert first["b_2"] == {"text.published": 0, "audio.published": 1000, "video.published": 2000}
+    assert first["b_1"] == {"text.published": 1, "audio.published": 1001, "video.published": 2001}
+    assert brought(mosi.read(folder, "train"))["b_1"] == {"audio.published": 1001}
+
+
+def test_an_extractor_reads_what_an_utterance_comes_with(folder: Path) -> None:
+    talks = mosi.read(folder, "train")
+    (row,) = extract(talks, [Ready("audio.published", 73), Ready("video.published", 100)])
+    np.testing.assert_array_equal(
+        row[0]["audio.published"], talks[0].utterances[0].ready["audio.published"][None]
+    )
+    assert row[0]["video.published"].shape == (0, 100)
+
+
+def test_a_nan_in_a_feature_names_the_utterance(folder: Path) -> None:
+    talk = mosi.read(folder, "train")[0]
+    talk = talk.edit(0, ready={"audio.published": np.full(73, np.nan, np.float32)})
+    with pytest.raises(ValueError, match=r"'audio\.published' of 'b_1' holds a NaN"):
+        extract([talk], [Ready("audio.published", 73)])
+
+
+def test_without_the_features_the_words_are_there_and_the_published_split_is_refused(folder: Path) -> None:
+    (folder / mosi.FEATURES).unlink()
+    assert brought(mosi.read(folder, "train"))["b_1"] == {}
+    with pytest.raises(ValueError, match=r"no CMU-MOSI at .*utterance_features\.npz"):
+        mosi.read_published(folder, "train")
 
 
 def test_features_of_another_number_of_utterances_are_refused(folder: Path) -> None:
-    np.savez(folder / mosi.FEATURES, text=np.zeros((43, 3)))
-    with pytest.raises(ValueError, match=r"'text' in .*npz is \(43, 3\), but must be \(44, dim\)"):
-        mosi.columns(folder)
-
-
-def test_absent_features_say_where_to_get_the_corpus(folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"no CMU-MOSI at .*utterance_features\.npz"):
-        mosi.columns(folder)
+    np.savez(folder / mosi.FEATURES, audio=np.zeros((43, 73)))
+    with pytest.raises(ValueError, match=r"'audio' in .*npz is \(43, 73\), but must be \(44, 73\)"):
+        mosi.read(folder, "train")
+    with pytest.raises(ValueError, match=r"npz lacks text, video, and has audio"):
+        mosi.read_published(folder, "train")
 
 
 def test_a_wrong_folder_says_where_to_get_the_corpus(tmp_path: Path) -> None:
@@ -141,6 +171,7 @@ def test_a_missing_column_is_named(folder: Path) -> None:
     ],
 )
 def test_a_broken_row_is_named_with_its_line(folder: Path, rows: list[list[str]], message: str) -> None:
+    (folder / mosi.FEATURES).unlink()
     write(folder, *rows)
     with pytest.raises(ValueError, match=r"utterances\.csv " + message):
         mosi.read(folder, "train")
@@ -182,7 +213,7 @@ def test_the_published_division_keeps_videos_apart(root: Path) -> None:
 
 @pytest.mark.corpus
 def test_the_published_columns_have_a_vector_for_every_utterance(root: Path) -> None:
-    columns = mosi.columns(root)
-    widths = {name: {vector.shape for vector in column.values()} for name, column in columns.items()}
-    assert widths == {"text": {(100,)}, "audio": {(73,)}, "video": {(100,)}}
-    assert {len(column) for column in columns.values()} == {2199}
+    published = [u for split in mosi.SPLITS for c in mosi.read_published(root, split) for u in c]
+    assert len(published) == 2199
+    assert all({s: len(v) for s, v in u.ready.items()} == mosi.READY for u in published)
+    assert all(set(u.ready) == {"audio.published"} for c in mosi.read(root, "test") for u in c)

@@ -20,9 +20,12 @@ from affectline.corpora.synthetic import Pointer
 from affectline.features import Extractor, extract
 from affectline.features.audio_mel import Mel
 from affectline.features.opensmile import ComParE, EGeMAPS
+from affectline.features.ready import Ready
+from affectline.features.text_encoded import Encoded
 from affectline.features.text_minilm import MiniLM
 from affectline.features.text_tokens import Tokens
 from affectline.features.text_turns import Turns
+from affectline.features.text_windows import Windows
 from affectline.features.video_expression import Expression
 from affectline.features.video_faces import Faces
 from affectline.files import atomic_write
@@ -31,7 +34,13 @@ from affectline.types import Conversation, LabelSpace, Modality, Prediction, mod
 
 FORMAT = 1
 EXTRACTORS = {
-    e.__name__: e for e in (Tokens, Turns, MiniLM, Mel, EGeMAPS, ComParE, Faces, Expression, Pointer)
+    e.__name__: e
+    for e in (
+        *(Tokens, Turns, Windows, MiniLM, Encoded),
+        *(Mel, EGeMAPS, ComParE),
+        *(Faces, Expression),
+        *(Ready, Pointer),
+    )
 }
 CHUNK = 4  # utterances in memory at once, with their sound and pictures
 

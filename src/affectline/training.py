@@ -39,7 +39,8 @@ class Train:
     `optimizer`: Adam adds the weight decay to the gradient, AdamW takes it from the weights. `schedule`:
     after the warm-up half a cosine to zero, or times `decay` after every `every` epochs. `pretrained_rate`:
     that of the weights which the model names in `pretrained`. `average`: decay of the moving average
-    of the weights that is validated and kept; 0 = the weights.
+    of the weights that is validated and kept; 0 = the weights. `keep`: the epoch of the best validation
+    score, or the last one, where no validation can be trusted.
     """
 
     epochs: int = 100
@@ -56,6 +57,7 @@ class Train:
     clip: float = 5.0
     patience: int = 10  # epochs without a better validation score
     average: float = 0.0
+    keep: Literal["best", "last"] = "best"
     precision: str = "32-true"
     seed: int = 0
 
@@ -144,7 +146,7 @@ def fit(
         losses = run.epoch(epoch, epochs, progress)
         average.eval()
         score = fabric.broadcast(validate(average))
-        best = score > max((row["score"] for row in past), default=-math.inf)
+        best = train.keep == "last" or score > max((row["score"] for row in past), default=-math.inf)
         past.append({"epoch": epoch, **losses, "score": score, "best": int(best)})
         if fabric.is_global_zero:
             if best:

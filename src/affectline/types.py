@@ -124,8 +124,9 @@ class Utterance:
 
     `emotions`: the true ones; None = not known, empty = known to show none. `ratings`: the share of
     annotators who saw each label. `sentiment`: -3 to 3. `span`: where in the recording, in seconds, None
-    where that is not known. `missing`: modalities or streams that are lost. `warnings`: what a reader must
-    know about how this utterance was made, such as "approximate_times".
+    where that is not known. `missing`: modalities or streams that are lost. `ready`: streams that the corpus
+    brings ready-made, one vector each. `warnings`: what a reader must know about how this utterance was made,
+    such as "approximate_times".
     """
 
     id: str
@@ -140,6 +141,7 @@ class Utterance:
     ratings: Mapping[str, float] | None = None
     sentiment: float | None = None
     missing: frozenset[str] = frozenset()
+    ready: Mapping[str, Float32[np.ndarray, " dim"]] = field(default_factory=dict, compare=False, repr=False)
     warnings: tuple[str, ...] = ()
 
     def has(self, stream: str) -> bool:

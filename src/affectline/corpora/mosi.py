@@ -7,10 +7,11 @@ are in capitals, as published.
 
 **The published features have seen labels.** The text and the video columns of `utterance_features.npz`
 (Poria et al. 2017) come from networks trained on the labels of the training part of `features_split`, in
-which 24 of the 31 official test videos are. So they belong with `read_published`, never with `read`.
+which 24 of the 31 official test videos are. So `read_published` alone gives them; the audio column is clean.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from jaxtyping import Float32
 
 from affectline.corpora import Source, held_out, table
 from affectline.media import FileClip
-from affectline.types import Conversation, LabelSpace, Utterance
+from affectline.types import Conversation, LabelSpace, Utterance, modality_of
 
 SOURCE = Source(
     name="CMU-MOSI",
@@ -27,6 +28,10 @@ SOURCE = Source(
     layout="a folder with utterances.csv and, where there are recordings, clips/",
 )
 LABELS = LabelSpace(("negative", "positive"))
+READY = {"text.published": 100, "audio.published": 73, "video.published": 100}
+"""The streams of utterance_features.npz (Poria et al. 2017), and their widths."""
+CLEAN = ("audio.published",)
+"""Those that have seen no labels."""
 SPLITS = {"train": "train", "dev": "val", "test": "test"}
 """Our names for the official splits, and the corpus' own."""
 COLUMNS = ("utterance_id", "video_id", "position", "features_split", "standard_split", "sentiment", "text")
@@ -42,63 +47,65 @@ def read(root: Path, split: str) -> list[Conversation]:
         ValueError: where the corpus or the split is not there, or a row is not as it should be.
     """
     name = SPLITS[SOURCE.one_of(split, SPLITS)]
-    return _conversations(root, [(n, row) for n, row in _rows(root) if row["standard_split"] == name])
+    streams = CLEAN if (root / FEATURES).is_file() else ()
+    return _conversations(root, streams, lambda row: row["standard_split"] == name)
 
 
 def read_published(root: Path, split: str) -> list[Conversation]:
     """Videos of a split that the published features were made for: 62 to train on, 31 to test on.
 
     It has no dev part: dev is a tenth of the training videos, always the same, and is not in train. With
-    `columns` that dev is *blind*: it lies among the labels that the features have seen, and whatever is
-    chosen on it is chosen by memory (a bc-LSTM has .99 there and .78 on test).
+    the text and the video column that dev is *blind*: it lies among the labels that the features have seen,
+    and whatever is chosen on it is chosen by memory (a bc-LSTM has .99 there and .78 on test).
 
     Raises:
         ValueError: where the corpus or the split is not there, or a row is not as it should be.
     """
     SOURCE.one_of(split, SPLITS)
-    rows = _rows(root)
-    dev = held_out(row["video_id"] for _, row in rows if row["features_split"] == "train")
+    dev = held_out(row["video_id"] for _, row in _rows(root) if row["features_split"] == "train")
 
     def part(row: Row) -> str:
         return "dev" if row["video_id"] in dev else row["features_split"]
 
-    return _conversations(root, [(n, row) for n, row in rows if part(row) == split])
+    return _conversations(root, tuple(READY), lambda row: part(row) == split)
 
 
-def columns(root: Path) -> dict[str, dict[str, Float32[np.ndarray, " dim"]]]:
-    """The published features: column (text 100-d, audio 73-d, video 100-d) -> utterance -> vector.
-
-    For `read_published` alone (see above). The file has no names: its rows are those of utterances.csv.
-    `np.savez(file, **columns(root)["audio"])` writes what `features.precomputed` reads.
-
-    Raises:
-        ValueError: where a file is not there, or the two have not the same number of rows.
-    """
-    path = SOURCE.require(root / FEATURES)
-    names = [row["utterance_id"] for _, row in _rows(root)]
+def _ready(root: Path, streams: Collection[str]) -> list[dict[str, Float32[np.ndarray, " dim"]]]:
+    """The published features of each row of utterances.csv; the file has no names, its rows are those."""
+    path, count = SOURCE.require(root / FEATURES), len(_rows(root))
     with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name].astype(np.float32) for name in file}
-    for name, array in arrays.items():
-        if array.ndim != 2 or len(array) != len(names):
+        absent = [m for m in map(modality_of, streams) if m not in file]
+        if absent:
+            raise ValueError(f"{path} lacks {', '.join(absent)}, and has {', '.join(file)}; get it again")
+        arrays = {stream: file[modality_of(stream)].astype(np.float32) for stream in streams}
+    for stream, array in arrays.items():
+        if array.shape != (count, READY[stream]):
             raise ValueError(
-                f"{name!r} in {path} is {array.shape}, but must be ({len(names)}, dim): one row for each of "
-                "utterances.csv; get both from the same place"
+                f"'{modality_of(stream)}' in {path} is {array.shape}, but must be {(count, READY[stream])}: "
+                "one row for each of utterances.csv; get both from the same place"
             )
-    return {name: dict(zip(names, array, strict=True)) for name, array in arrays.items()}
+    return [dict(zip(arrays, row, strict=True)) for row in zip(*arrays.values(), strict=True)]
 
 
 def _rows(root: Path) -> list[tuple[int, Row]]:
     return table(SOURCE.require(root / "utterances.csv"), COLUMNS)
 
 
-def _conversations(root: Path, rows: list[tuple[int, Row]]) -> list[Conversation]:
+def _conversations(
+    root: Path, streams: Collection[str], belongs: Callable[[Row], bool]
+) -> list[Conversation]:
     """One for each video, in the order of the file; its utterances in the order in which they were said."""
     clips = root / "clips"
     there = {path.name for path in clips.iterdir()} if clips.is_dir() else set()
     videos: dict[str, dict[int, Utterance]] = {}
-    for line, row in rows:
+    rows = _rows(root)
+    brought = _ready(root, streams) if streams else [{} for _ in rows]
+    for (line, row), ready in zip(rows, brought, strict=True):
+        if not belongs(row):
+            continue
         said = videos.setdefault(row["video_id"], {})
         position, utterance = _utterance(root, line, row, there)
+        utterance = replace(utterance, ready=ready)
         if position in said:
             raise ValueError(f"{_where(root, line)}: a second utterance {position} of {row['video_id']!r}")
         said[position] = utterance

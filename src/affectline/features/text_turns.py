@@ -35,14 +35,14 @@ class Turns:
 
     def content(self, conversation: Conversation, index: int) -> str | None:
         said = words_hash(conversation, index)
-        return said and hashlib.sha256(_turn(conversation, index).encode()).hexdigest()
+        return said and hashlib.sha256(turn(conversation, index).encode()).hexdigest()
 
     def __call__(self, items: Sequence[Item]) -> list[Int64[np.ndarray, " _time"]]:
-        found = _tokenizer(self.limit).encode_batch_fast([_turn(*item) for item in items])
+        found = _tokenizer(self.limit).encode_batch_fast([turn(*item) for item in items])
         return [np.array(e.ids[1:], np.int64) for e in found]  # without [CLS], of which there is one for all
 
 
-def _turn(conversation: Conversation, index: int) -> str:
+def turn(conversation: Conversation, index: int) -> str:
     utterance = conversation.utterances[index]
     name = f"{utterance.speaker}: " if len(conversation.speakers) > 1 else ""
     return f"{name}{utterance.text}"

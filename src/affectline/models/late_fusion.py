@@ -5,20 +5,22 @@ the fusion is that modality, so its scores are those that were measured on its o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
-from affectline.batch import Batch, Stream
+from affectline.batch import Batch, Features, Stream
 from affectline.losses import binary_cross_entropy, rating_cross_entropy
 from affectline.nn.lora import adapt
 from affectline.nn.minilm import load_minilm
 from affectline.nn.ranks import everywhere
 from affectline.nn.small_cnn import AudioNet, FaceNet, standardise
-from affectline.types import Modality
+from affectline.nn.standardise import Standardise, fit_streams
+from affectline.types import Modality, modality_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,12 +32,16 @@ Steps = Bool[Tensor, "n time"]
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """The sizes of the network; a branch of size 0 is not built. `text`: the rank of MiniLM's adapters."""
+    """The sizes of the network; a branch of size 0 is not built. `text`: the rank of MiniLM's adapters.
+
+    `vectors`: the width of ready-made streams, one for each modality, in place of words, sound and faces.
+    """
 
     classes: int
     text: int = 0
     audio: int = 0
     face: int = 0
+    vectors: Mapping[str, int] = field(default_factory=dict)
     dropout: float = 0.3
 
 
@@ -83,19 +89,25 @@ class LateFusion(nn.Module):
             Modality.AUDIO: (config.audio, AudioBranch),
             Modality.VIDEO: (config.face, FaceBranch),
         }
-        self.branches = nn.ModuleDict(
-            {
-                m: Calibrated(branch(size, config.classes, config.dropout), config.classes)
-                for m, (size, branch) in build.items()
-                if size
-            }
-        )
+        networks = {
+            m: branch(size, config.classes, config.dropout) for m, (size, branch) in build.items() if size
+        }
+        networks |= {
+            modality_of(s): VectorBranch(w, config.classes, config.dropout) for s, w in config.vectors.items()
+        }
+        self.branches = nn.ModuleDict({m: Calibrated(n, config.classes) for m, n in networks.items()})
+        self._stream = STREAMS | {modality_of(s): s for s in config.vectors}
         self.weights = nn.ParameterDict({m: nn.Parameter(torch.zeros(config.classes)) for m in self.branches})
         self.prior = nn.Buffer(torch.zeros(config.classes))  # logits where nothing is there at all
 
     @property
     def streams(self) -> tuple[str, ...]:
-        return tuple(STREAMS[Modality(m)] for m in self.branches)
+        return tuple(self._stream[Modality(m)] for m in self.branches)
+
+    def fit(self, train: Sequence[Sequence[Features]]) -> None:
+        """Take the statistics that ready-made vectors are standardised by from the train part."""
+        networks = {s: self.branches[modality_of(s)].network for s in self.config.vectors}
+        fit_streams({s: n.standardise for s, n in networks.items()}, train, pooled=True)  # pyright: ignore
 
     @torch.no_grad()
     def calibrate(self, modality: Modality, scale: Sequence[float], bias: Sequence[float]) -> None:
@@ -107,9 +119,10 @@ class LateFusion(nn.Module):
 
     def forward(self, batch: Batch) -> Output:
         by_modality = {
-            Modality(m): branch(batch.streams[STREAMS[Modality(m)]]) for m, branch in self.branches.items()
+            Modality(m): branch(batch.streams[self._stream[Modality(m)]])
+            for m, branch in self.branches.items()
         }
-        present = {m: batch.present(STREAMS[m]) for m in by_modality}
+        present = {m: batch.present(self._stream[m]) for m in by_modality}
         return Output(self.fuse(by_modality, present), by_modality, present)
 
     def fuse(self, by_modality: Mapping[Modality, Logits], present: Mapping[Modality, Mask]) -> Logits:
@@ -170,6 +183,24 @@ class FaceBranch(nn.Module):
         return summed / mask.sum(dim=1, keepdim=True)
 
 
+class VectorBranch(nn.Module):
+    """Ready-made vectors, averaged over time and standardised, and one hidden layer."""
+
+    def __init__(self, width: int, classes: int, dropout: float, hidden: int = 256) -> None:
+        super().__init__()
+        self.standardise = Standardise(width)
+        self.head = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(width, hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, classes),
+        )
+
+    def forward(self, values: Float[Tensor, "n time width"], mask: Steps) -> Float[Tensor, "n classes"]:
+        return self.head(self.standardise(Stream(values[None], mask[None]).pooled()[0]))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Objective:
     """Binary cross-entropy per label and, weighted by `ratings`, agreement with the annotators' shares."""
@@ -183,4 +214,19 @@ class Objective:
         if self.ratings:
             shares = everywhere(batch.ratings[real])
             terms["ratings"] = self.ratings * rating_cross_entropy(logits, shares, known)
+        return terms
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneLabel:
+    """Cross-entropy of the fusion and, as a mean, of each modality where it is there."""
+
+    def __call__(self, model: nn.Module, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+        out, real = model(batch), batch.mask & batch.known.all(dim=2)
+        labels = everywhere(batch.targets[real]).argmax(dim=1)
+        terms = {"fused": cross_entropy(everywhere(out.logits[real]), labels)}
+        for m, logits in out.by_modality.items():
+            rows = real & out.present[m]
+            said, true = everywhere(logits[rows]), everywhere(batch.targets[rows]).argmax(dim=1)
+            terms[m] = cross_entropy(said, true, reduction="sum") / max(len(true), 1) / len(out.by_modality)
         return terms

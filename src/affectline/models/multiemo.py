@@ -25,10 +25,12 @@ from affectline.losses import (
     soft_hgr_release,
 )
 from affectline.nn.attention import MultiAttn
+from affectline.nn.context import TransformerContext
 from affectline.nn.conversation_encoder import ConversationEncoder
 from affectline.nn.dialogue_rnn import DialogueRNN
 from affectline.nn.ranks import everywhere
 from affectline.nn.standardise import Standardise, fit_streams
+from affectline.nn.text_encoder import MINILM, TextEncoder
 from affectline.types import Modality, modality_of
 
 Turns = Float[Tensor, "batch utterance dim"]
@@ -42,8 +44,10 @@ class Config:
     """The sizes of the network; the defaults are the paper's, for IEMOCAP.
 
     `streams`: the width of each stream, one for each modality; what is not named is not built. 0: its values
-    are word pieces, read by a transformer that is trained along.
-    `recurrent`: the modalities whose context a DialogueRNN models. `head`: the classifier's hidden layer.
+    are word pieces, read by a transformer that is trained along: `encoder`, a name on the hub, a folder or
+    "minilm"; those of "text.turns" by MiniLM, a whole conversation at once.
+    `recurrent`, `two_stage`: the modalities whose context a DialogueRNN or a transformer over the utterances
+    models. `head`: the classifier's hidden layer.
 
     Paper: text comes with its context from the encoder, voice and face get a DialogueRNN of both directions
            (Majumder et al. 2019); the same for both corpora.
@@ -54,7 +58,9 @@ class Config:
     classes: int
     streams: Mapping[str, int]
     recurrent: tuple[str, ...] = ("audio", "video")
+    two_stage: tuple[str, ...] = ()
     bidirectional: bool = True
+    encoder: str = MINILM
     dim: int = 256
     heads: int = 4
     layers: int = 6
@@ -85,8 +91,8 @@ class MultiEMO(nn.Module):
         super().__init__()
         self.config = config
         self.streams = tuple(config.streams)
-        of = {modality_of(stream): width for stream, width in config.streams.items()}
-        self.contexts = nn.ModuleDict({m: self._context(m, width) for m, width in of.items()})
+        of = {modality_of(stream): self._context(stream) for stream in config.streams}
+        self.contexts = nn.ModuleDict({m: context for m, context in of.items()})
         sizes = (config.layers, config.dim, config.heads, config.hidden, config.dropout)
         self.fuse = nn.ModuleDict({m: MultiAttn(len(of) - 1, *sizes) for m in of})
         self.join = nn.Linear(len(of) * config.dim, config.dim)
@@ -100,10 +106,18 @@ class MultiEMO(nn.Module):
         vectors = {s: f.standardise for s, f in features.items() if isinstance(f, Vectors)}
         fit_streams(vectors, train, pooled=True)
 
-    def _context(self, modality: Modality, width: int) -> nn.Module:
-        c = self.config
-        recurrent = modality in c.recurrent
-        return Context(width, c.dim, recurrent=recurrent, bidirectional=c.bidirectional, dropout=c.dropout)
+    def _context(self, stream: str) -> "Context":
+        c, modality, width = self.config, modality_of(stream), self.config.streams[stream]
+        if width:
+            features = Vectors(width)
+        else:
+            features = ConversationEncoder() if stream == "text.turns" else TextEncoder(c.encoder)
+        model = None
+        if modality in c.recurrent:
+            model = DialogueRNN(c.dim, c.dim, bidirectional=c.bidirectional, dropout=c.dropout)
+        elif modality in c.two_stage:
+            model = TransformerContext(c.dim, c.heads, c.hidden, c.dropout)
+        return Context(features, c.dim, model)
 
     def forward(self, batch: Batch) -> Output:
         present = {modality_of(s): batch.present(s) & batch.mask for s in self.streams}
@@ -117,15 +131,15 @@ class MultiEMO(nn.Module):
 class Context(nn.Module):
     """One modality in the context of the conversation (Section 3.3): zeros where it is missing."""
 
-    def __init__(self, width: int, dim: int, *, recurrent: bool, bidirectional: bool, dropout: float) -> None:
+    def __init__(self, features: nn.Module, dim: int, model: nn.Module | None) -> None:
         super().__init__()
-        self.features = Vectors(width) if width else ConversationEncoder()
-        self.project = nn.Linear(self.features.width, dim)
-        self.rnn = DialogueRNN(dim, dim, bidirectional=bidirectional, dropout=dropout) if recurrent else None
+        self.features = features
+        self.project = nn.Linear(features.width, dim)  # pyright: ignore[reportArgumentType]
+        self.model = model
 
     def forward(self, stream: Stream, speakers: Int[Tensor, "batch utterance"], there: Mask) -> Turns:
         c = self.project(self.features(stream.values, stream.mask))
-        c = c if self.rnn is None else self.rnn(c, speakers, there)
+        c = c if self.model is None else self.model(c, speakers, there)
         return c * there.unsqueeze(-1)
 
 

@@ -1,5 +1,6 @@
-"""What comes before and after an utterance, in all and of its speaker: Bi-LSTMs (AMuSE, Section III-D)."""
+"""What is before and after an utterance: Bi-LSTMs (AMuSE, III-D) or a transformer (MultiEMO, 3.3.1)."""
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
@@ -26,6 +27,24 @@ class DialogueContext(nn.Module):
         return _run(self.lstm, x, pack_conversations(mask))
 
 
+class TransformerContext(nn.Module):
+    """Each utterance in the light of all of its conversation, past and future, by self-attention.
+
+    Paper: (MultiEMO 3.3.1, the two-stage paradigm) "another transformer", without sizes.
+    Here:  two layers, pre-norm, with the sines and cosines of Vaswani et al. 2017 for the utterance's place.
+    """
+
+    def __init__(self, dim: int, heads: int, hidden: int, dropout: float, layers: int = 2) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(dim, heads, hidden, dropout, batch_first=True, norm_first=True)
+        self.encoder = nn.TransformerEncoder(layer, layers, nn.LayerNorm(dim), enable_nested_tensor=False)
+
+    def forward(self, x: Turns, speakers: Int[Tensor, "batch utterance"], mask: Mask) -> Turns:
+        seen = mask | ~mask.any(dim=1, keepdim=True)  # where nothing is there all is seen, and then left out
+        placed = x.masked_fill(~mask[..., None], 0.0) + _places(x)
+        return self.encoder(placed, src_key_padding_mask=~seen).masked_fill(~mask[..., None], 0.0)
+
+
 class SpeakerContext(nn.Module):
     """Each utterance among those of its speaker in its conversation, as if nobody else had spoken.
 
@@ -40,6 +59,14 @@ class SpeakerContext(nn.Module):
 
     def forward(self, x: Turns, speakers: Int[Tensor, "batch utterance"], mask: Mask) -> Context:
         return _run(self.lstm, x, pack_speakers(speakers, mask))
+
+
+def _places(x: Turns) -> Float[Tensor, "utterance dim"]:
+    """Sines and cosines of each utterance's place, in waves of 2 pi to 20,000 pi."""
+    half = x.shape[2] // 2
+    waves = 10_000 ** -(torch.arange(half, device=x.device) / half)
+    angles = torch.arange(x.shape[1], device=x.device)[:, None] * waves
+    return torch.cat([angles.sin(), angles.cos()], dim=1).to(x.dtype)
 
 
 def _lstm(dim: int, hidden: int, layers: int, dropout: float) -> nn.LSTM:

@@ -20,7 +20,7 @@ from affectline.evaluation.metrics import choose_one, decision_metrics
 from affectline.features import Extractor, extract
 from affectline.models import Inferred, infer
 from affectline.training import Augment, Machines, Objective, Shuffled, Train, fit
-from affectline.types import Conversation, LabelSpace, Modality
+from affectline.types import Conversation, LabelSpace, Modality, modality_of
 
 Read = Callable[[Path, str], list[Conversation]]
 Progress = Callable[[str, float, Mapping[str, float]], None]
@@ -87,8 +87,37 @@ class Data:
 
 
 def load(recipe: Recipe, root: Path, split: str, progress: Progress = lambda *_: None) -> Data:
-    """Read a split of the recipe's corpus and extract its features."""
-    return featured(recipe, recipe.read(root / recipe.corpus, split), split, progress)
+    """Read a split of the recipe's corpus and extract its features.
+
+    Raises:
+        ValueError: where a stream is nowhere in the train part: nothing could be learnt of it.
+    """
+    data = featured(recipe, recipe.read(root / recipe.corpus, split), split, progress)
+    for stream in (e.stream for e in recipe.extractors):
+        if split == "train" and not any(len(u[stream]) for row in data.features for u in row):
+            raise ValueError(
+                f"no utterance of {recipe.corpus}'s train part has the stream {stream!r}: are its clips and "
+                f"features in {root / recipe.corpus}? Or train without it"
+            )
+    return data
+
+
+def only(recipe: Recipe, *modalities: str) -> Recipe:
+    """The recipe with the streams of these modalities alone: a row of a table, trained for itself."""
+    streams = {s: w for s, w in recipe.config.streams.items() if modality_of(s) in modalities}
+    extractors = tuple(e for e in recipe.extractors if modality_of(e.stream) in modalities)
+    return replace(recipe, config=replace(recipe.config, streams=streams), extractors=extractors)
+
+
+def one_by_one(read: Read) -> Read:
+    """Each utterance as a conversation of its own: a corpus without the context of its dialogues."""
+
+    def apart(root: Path, split: str) -> list[Conversation]:
+        return [
+            replace(c, id=f"{c.id}.{n}", utterances=(u,)) for c in read(root, split) for n, u in enumerate(c)
+        ]
+
+    return apart
 
 
 def featured(

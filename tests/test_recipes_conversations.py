@@ -1,0 +1,142 @@
+"""Each recipe on made-up files in its corpus' own layout, through its own reader and extractors."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from affectline.checkpoint import load
+from affectline.corpora import meld, mosi
+from affectline.features import extract
+from affectline.features.ready import Ready
+from affectline.features.text_encoded import Encoded
+from affectline.recipes import Recipe, multiemo, one_by_one, train_recipe
+from affectline.recipes.find import find
+from affectline.training import Machines
+from affectline.types import EMOTIONS, Conversation, modality_of
+
+PUBLISHED = {"train": "train", "val": "train", "test": "test"}
+SAID = ("I am so happy!", "Oh no, not again.", "What is that?", "Leave me alone.", "It is Tuesday.")
+
+
+def _write(path: Path, rows: Sequence[Sequence[object]]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+
+
+def made_meld(folder: Path) -> None:
+    columns = "Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime"
+    times = ["00:01:02,500", "00:01:04,000"]
+    rows = [
+        [SAID[n], ("Ada", "Ben")[n % 2], EMOTIONS[(n + dialogue) % 7], dialogue, n, 1, 2, *times]
+        for dialogue in range(3)
+        for n in range(len(SAID))
+    ]
+    for split in ("train", "dev", "test"):
+        _write(folder / f"{split}_sent_emo.csv", [columns.split(","), *rows])
+
+
+def made_mosi(folder: Path) -> None:
+    columns = "utterance_id,video_id,position,features_split,standard_split,sentiment,text"
+    rows = [
+        [f"{split}{v}_{n}", f"{split}{v}", n, PUBLISHED[split], split, (-1) ** n * 1.5, SAID[n].upper()]
+        for split in ("train", "val", "test")
+        for v in range(3)
+        for n in range(len(SAID))
+    ]
+    _write(folder / "utterances.csv", [columns.split(","), *rows])
+    rng = np.random.default_rng(0)
+    published = {modality_of(s): rng.normal(size=(len(rows), width)) for s, width in mosi.READY.items()}
+    np.savez(folder / mosi.FEATURES, **published)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Corpora in their own layouts."""
+    folder = tmp_path_factory.mktemp("corpora")
+    made_meld(folder / "meld")
+    made_mosi(folder / "mosi")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def encoders(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the recipes of end-to-end training leave: runs/multiemo.meld_text, runs/multiemo.mosi_text."""
+    folder = tmp_path_factory.mktemp("runs")
+    for name in ("multiemo.meld_text", "multiemo.mosi_text"):
+        train(name, root, folder / name)
+    return folder
+
+
+def train(name: str, root: Path, out: Path, changes: Sequence[str] = ()) -> Recipe:
+    recipe = find(name, ["train.epochs=1", *changes])
+    assert isinstance(recipe, Recipe)
+    train_recipe(recipe, root, out, machines=Machines(device="cpu"))
+    return recipe
+
+
+def answers_are_distributions(run: Path, talks: Sequence[Conversation]) -> None:
+    answers = load(run).predict(talks)
+    assert [len(row) for row in answers] == [len(talk) for talk in talks]
+    for answer in (a for row in answers for a in row):
+        assert len(answer.emotions) == 1
+        assert sum(answer.scores.values()) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["multiemo.meld_text", "multiemo.mosi_text"])
+def test_what_reads_the_words_itself_answers_from_its_checkpoint(
+    name: str, root: Path, encoders: Path
+) -> None:
+    recipe = find(name)
+    assert isinstance(recipe, Recipe)
+    answers_are_distributions(encoders / name, recipe.read(root / recipe.corpus, "test"))
+
+
+@pytest.mark.parametrize("model", ["multiemo", "amuse"])
+@pytest.mark.parametrize("row", ["synthetic", "meld_encoded", "mosi", "mosi_published"])
+def test_a_recipe_trains_on_its_corpus_and_its_checkpoint_answers(
+    model: str, row: str, root: Path, encoders: Path, tmp_path: Path
+) -> None:
+    of = {"meld_encoded": "multiemo.meld_text", "mosi": "multiemo.mosi_text"}
+    changes = [f"extractors.0.checkpoint={encoders / of[row]}"] if row in of else []
+    recipe = train(f"{model}.{row}", root, tmp_path, changes)
+    answers_are_distributions(tmp_path, recipe.read(root / recipe.corpus, "test"))
+
+
+def test_what_a_trained_encoder_says_is_the_same_whoever_asks(root: Path, encoders: Path) -> None:
+    (talk, other, _) = meld.read(root / "meld", "test")
+    folder = str(encoders / "multiemo.meld_text")
+    (alone,), (_, together) = (extract(t, [Encoded(folder)]) for t in ([talk], [other, talk]))
+    for a, b in zip(alone, together, strict=True):
+        np.testing.assert_allclose(a["text.encoded"], b["text.encoded"], atol=1e-5)
+    assert alone[0]["text.encoded"].shape == (1, 384)
+    assert np.ptp([row["text.encoded"][0, 0] for row in alone]) > 0
+
+
+def test_a_run_without_a_text_encoder_is_no_source_of_words(root: Path, tmp_path: Path) -> None:
+    train("multiemo.synthetic", root, tmp_path)
+    with pytest.raises(ValueError, match="has no text encoder; give the folder of a trained"):
+        extract(meld.read(root / "meld", "test"), [Encoded(str(tmp_path))])
+
+
+def test_a_stream_that_the_train_part_has_nowhere_is_refused(root: Path, tmp_path: Path) -> None:
+    featureless = replace(multiemo.mosi_published(), extractors=(Ready("video.c", 3),))
+    with pytest.raises(ValueError, match=r"no utterance of mosi's train part has the stream 'video\.c'"):
+        train_recipe(featureless, root, tmp_path)
+
+
+def test_utterances_apart_lose_their_neighbours_and_nothing_else(root: Path) -> None:
+    whole, apart = meld.read(root / "meld", "dev"), one_by_one(meld.read)(root / "meld", "dev")
+    assert [u for c in whole for u in c] == [u for c in apart for u in c]
+    assert {len(c) for c in apart} == {1}
+    assert len({c.id for c in apart}) == len(apart)
+
+
+def test_the_last_epoch_is_kept_where_validation_is_blind(root: Path, tmp_path: Path) -> None:
+    train("multiemo.mosi_published", root, tmp_path, ["train.epochs=3", "train.patience=0"])
+    rows = list(csv.DictReader((tmp_path / "log.csv").read_text(encoding="utf-8").splitlines()))
+    assert [row["best"] for row in rows] == ["1", "1", "1"]
