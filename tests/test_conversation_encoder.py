@@ -10,7 +10,7 @@ from affectline.batch import collate
 from affectline.corpora.synthetic import LABELS
 from affectline.features import extract
 from affectline.features.text_turns import Turns
-from affectline.nn.conversation_encoder import CLS, MARGIN, READS, ConversationEncoder, windows
+from affectline.nn.conversation_encoder import MARGIN, READS, ConversationEncoder, windows
 from affectline.nn.minilm import load_minilm, load_tokenizer
 from affectline.types import Conversation, Utterance
 
@@ -34,16 +34,25 @@ def test_an_utterance_is_the_mean_of_its_pieces_in_one_pass_over_all() -> None:
     encoder = ConversationEncoder().eval()
     ours = encoded(encoder, talk([*SAID]))[0]
     tokenizer, network = load_tokenizer(), load_minilm()
-    pieces = [
-        [*tokenizer.encode(f"{u.speaker}: {u.text}", add_special_tokens=False).ids, 102]
-        for u in talk([*SAID])
-    ]
+    pieces = [tokenizer.encode(f"{u.speaker}: {u.text}").ids for u in talk([*SAID])]
+    number = torch.tensor([n for n, part in enumerate(pieces) for _ in part])
+    slopes = [4 * (1 / 80) ** (head / 11) for head in range(12)]
     with torch.inference_mode():
         states = network(
-            input_ids=torch.tensor([[CLS, *(p for part in pieces for p in part)]])
-        ).last_hidden_state[0, 1:]
+            input_ids=torch.tensor([[p for part in pieces for p in part]]),
+            position_ids=torch.tensor([[n for part in pieces for n in range(len(part))]]),
+            attention_mask=torch.stack([-s * (number[:, None] - number).abs() for s in slopes])[None],
+        ).last_hidden_state[0]
     theirs = torch.stack([part.mean(dim=0) for part in states.split([len(p) for p in pieces])])
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_an_utterance_alone_is_what_minilm_makes_of_the_sentence() -> None:
+    (alone,) = encoded(ConversationEncoder().eval(), talk(["I got the job!"]))[0]
+    ids = torch.tensor([load_tokenizer().encode("I got the job!").ids])
+    with torch.inference_mode():
+        expected = load_minilm()(input_ids=ids).last_hidden_state[0].mean(dim=0)
+    torch.testing.assert_close(alone, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_conversation_reads_the_same_alone_and_beside_another() -> None:

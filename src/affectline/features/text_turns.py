@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Turns:
-    """The word pieces of "NAME: words" and [SEP] behind them, at most `limit`; those of MiniLM.
+    """The word pieces of "NAME: words" from [CLS] to [SEP], at most `limit`; those of MiniLM.
 
     The name is that of the speaker (Kim and Vossen 2021, EmoBERTa), and is left out where nobody else speaks.
     An utterance without words has no pieces.
@@ -39,7 +39,7 @@ class Turns:
 
     def __call__(self, items: Sequence[Item]) -> list[Int64[np.ndarray, " _time"]]:
         found = _tokenizer(self.limit).encode_batch_fast([turn(*item) for item in items])
-        return [np.array(e.ids[1:], np.int64) for e in found]  # without [CLS], of which there is one for all
+        return [np.array(e.ids, np.int64) for e in found]
 
 
 def turn(conversation: Conversation, index: int) -> str:
@@ -51,5 +51,5 @@ def turn(conversation: Conversation, index: int) -> str:
 @cache
 def _tokenizer(limit: int) -> "Tokenizer":
     tokenizer = load_tokenizer()
-    tokenizer.enable_truncation(limit + 1)
+    tokenizer.enable_truncation(limit)
     return tokenizer
