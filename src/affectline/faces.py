@@ -6,6 +6,7 @@ mouth are kept, so an hour takes no more memory than its tracks.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import torch
@@ -263,7 +264,19 @@ def crops(
     found = []
     rate = min(rate, limit / max(clip.duration, 1e-6))
     for time, picture in clip.pictures(rate) if len(track.times) else ():
-        nearest = int(np.abs(track.times - time).argmin())
-        if abs(track.times[nearest] - time) <= NEAR and len(found) < limit:
+        nearest = sample_at(track, time)
+        if nearest is not None and len(found) < limit:
             found.append(crop(picture, track.landmarks[nearest], size))
     return np.stack(found) if found else np.zeros((0, size, size, 3), np.uint8)
+
+
+def sample_at(track: FaceTrack, time: float) -> int | None:
+    """The sample of a track nearest to a time of its clip; None where none is within half a second."""
+    away = np.abs(track.times - time)
+    return int(away.argmin()) if len(away) and away.min() <= NEAR else None
+
+
+@cache
+def detector(device: str = "cpu") -> MTCNN:
+    """The detector that all share who do not ask for one of their own."""
+    return MTCNN.load().to(device)

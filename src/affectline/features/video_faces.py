@@ -46,7 +46,7 @@ class Faces:
             return clip.content(Modality.VIDEO)
         if track is None or not len(track.times):
             return None
-        return f"{clip.content(Modality.VIDEO)} {_track_hash(track)}"
+        return f"{clip.content(Modality.VIDEO)} {track_hash(track)}"
 
     def __call__(self, items: Sequence[Item]) -> list[UInt8[np.ndarray, "_time size size 3"]]:
         return [self._crops(*item) for item in items]
@@ -56,18 +56,19 @@ class Faces:
         assert utterance.clip is not None  # `content` said so
         if self.whole:
             rate = min(self.rate, self.limit / utterance.clip.duration)
-            return _resized(utterance.clip.frames(rate=rate)[: self.limit], self.size)
+            return resized(utterance.clip.frames(rate=rate)[: self.limit], self.size)
         assert utterance.face is not None
         return faces.crops(utterance.clip, utterance.face, self.rate, self.size, self.limit)
 
 
-def _track_hash(track: FaceTrack) -> str:
+def track_hash(track: FaceTrack) -> str:
     """Of where the face is; whose it is and how well it fits the voice do not change its pictures."""
     where = (track.times, track.boxes, track.landmarks)
     return hashlib.sha256(b"".join(array.tobytes() for array in where)).hexdigest()
 
 
-def _resized(frames: Frames, size: int) -> UInt8[np.ndarray, "time size size 3"]:
+def resized(frames: Frames, size: int) -> UInt8[np.ndarray, "time size size 3"]:
+    """The whole of each picture as a square."""
     if not len(frames) or frames.shape[1:3] == (size, size):
         return frames.reshape(-1, size, size, 3)
     planes = torch.from_numpy(frames).permute(0, 3, 1, 2).float()
