@@ -1,12 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from evaluation_makers import EMPTY, SINGLE, calibrated, decisions, only, single, truth_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from known_answers import known_answer
 from sklearn import metrics as sk
 
+from affectline.corpora import meld
 from affectline.evaluation import (
     Run,
+    Truth,
     evaluate,
     reliability,
 )
@@ -18,7 +23,9 @@ from affectline.evaluation.metrics import (
     decision_metrics,
     rank_metrics,
     score_metrics,
+    weighted_mean,
 )
+from affectline.types import EMOTIONS, Conversation, Utterance
 
 
 def test_multilabel_metrics_are_those_of_scikit_learn() -> None:
@@ -161,3 +168,43 @@ def test_the_calibration_error_worked_by_hand() -> None:
         pytest.approx([0.2, 0.5, 10]),
         pytest.approx([0.8, 0.8, 30]),
     ]
+
+
+@pytest.mark.parametrize("row", ["multiemo_meld", "multiemo_iemocap", "amuse_meld"])
+def test_the_weighted_f1_of_a_published_row_is_the_one_printed(row: str) -> None:
+    tables = known_answer("published_tables")
+    f1 = dict(zip(tables[row]["order"], tables[row]["f1"], strict=True))
+    holds = tables[f"{row.split('_')[1]}_support"]
+
+    def mean_of(labels: tuple[str, ...]) -> float:
+        values, support = (np.array([[float(table[e]) for e in labels]]) for table in (f1, holds))
+        return float(weighted_mean(values, support)[0])
+
+    assert mean_of(tuple(f1)) == pytest.approx(tables[row]["weighted"], abs=0.011)
+    if "five_class" in tables[row]:
+        five = mean_of(meld.SOME_LABELS["weighted_f1_5"])
+        assert five == pytest.approx(tables[row]["five_class"], abs=0.01)
+
+
+def test_the_five_class_column_of_meld_keeps_the_utterances_of_the_other_two() -> None:
+    rng = np.random.default_rng(0)
+    true, scores = rng.integers(0, 7, 300), rng.random((300, 7))
+    truth = replace(
+        truth_of(np.eye(7, dtype=bool)[true], np.ones((300, 7), dtype=bool), meld.LABELS),
+        some=meld.SOME_LABELS,
+    )
+    report = evaluate(truth, [Run(scores, np.zeros(7))], replicates=20)
+    five = [n for n, e in enumerate(EMOTIONS) if e not in ("fear", "disgust")]
+    expected = sk.f1_score(true, scores.argmax(axis=1), labels=five, average="weighted")
+    found = report.estimates["weighted_f1_5"]
+    assert found.mean == pytest.approx(expected)
+    assert found.low < found.mean < found.high
+    assert found.mean != pytest.approx(report.estimates["weighted_f1"].mean, abs=1e-3)
+    assert report.baselines["majority"]["weighted_f1_5"] is not None
+
+
+def test_a_metric_of_labels_that_a_model_does_not_have_is_left_out() -> None:
+    talk = [Conversation("1", (Utterance(id="1", speaker="A", emotions=frozenset({"joy"})),))]
+    assert Truth.of(talk, SINGLE, some={"f1_ab": ("joy", "bliss"), "f1_a": ("joy",)}).some == {
+        "f1_a": ("joy",)
+    }

@@ -164,7 +164,8 @@ class Judge:
             replace(c, utterances=tuple(replace(u, emotions=u.emotions and u.emotions & names) for u in c))
             for c in conversations
         ]
-        return Truth.of(known, self.labels, by_speaker=_by_speaker(conversations))
+        some = getattr(self.module, "SOME_LABELS", {})
+        return Truth.of(known, self.labels, by_speaker=_by_speaker(conversations), some=some)
 
     def run(self, checkpoint: "Checkpoint", name: str, stages: terminal.Stages) -> "Run":
         """The scores of a checkpoint, and the thresholds that hold for what each utterance has."""
@@ -195,7 +196,18 @@ def _by_speaker(conversations: "Sequence[Conversation]") -> bool:
     return all(len(c) == 1 for c in conversations) and 1 < len(people) < len(conversations)
 
 
-METRICS = ("accuracy", "weighted_f1", "macro_f1", "micro_f1", "uar", "map", "auroc", "brier_skill", "ece")
+METRICS = (
+    "accuracy",
+    "weighted_f1",
+    "weighted_f1_5",
+    "macro_f1",
+    "micro_f1",
+    "uar",
+    "map",
+    "auroc",
+    "brier_skill",
+    "ece",
+)
 
 
 def _print(results: dict[str, Any]) -> None:
@@ -208,7 +220,7 @@ def _print(results: dict[str, Any]) -> None:
         *([f"minus {against['checkpoint']}"] if against else []),
     ):
         table.add_column(name, justify="left" if name == "metric" else "right")
-    for name in METRICS:
+    for name in (metric for metric in METRICS if metric in results):
         more = [_shown(against["difference"][name], ranged=True)] if against else []
         table.add_row(name, _shown(results[name]), _range(results[name]), *more)
     terminal.show(table)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 
 Scores = Float[np.ndarray, "row label"]
 Marks = Bool[np.ndarray, "row label"]
@@ -101,11 +101,22 @@ def decision_metrics(chosen: Marks, targets: Marks, known: Marks, weights: Weigh
     hits, errors = counts.tp.sum(axis=1), (counts.fp + counts.fn).sum(axis=1)
     return {
         "accuracy": _mean_row(right.astype(float), known, weights),
-        "weighted_f1": _ratio(np.nansum(counts.support * counts.f1, axis=1), counts.support.sum(axis=1)),
+        "weighted_f1": weighted_mean(counts.f1, counts.support),
         "macro_f1": mean_label(counts.f1),
         "micro_f1": _ratio(2 * hits, 2 * hits + errors, empty=0.0),
         "uar": mean_label(counts.recall),
     }
+
+
+def weighted_f1_of(
+    some: Shaped[np.ndarray, " some"], chosen: Marks, targets: Marks, known: Marks, weights: Weights
+) -> Values:
+    """F1 of the labels at the indices `some` alone, weighted by how often they hold; every row counts.
+
+    Rows where another label holds are not left out: to answer them with one of these is a false alarm.
+    """
+    counts = Counts.of(chosen, targets, known, weights)
+    return weighted_mean(counts.f1[:, some], counts.support[:, some])
 
 
 def multilabel_metrics(chosen: Marks, targets: Marks, known: Marks, weights: Weights) -> dict[str, Values]:
@@ -221,6 +232,11 @@ def calibration_error(
         return np.full(len(weights), np.nan)
     gaps = (scores[known] - targets[known])[:, None] * bins(scores[known])
     return _ratio(np.abs(weights[:, known] @ gaps).sum(axis=1), weights[:, known].sum(axis=1))
+
+
+def weighted_mean(values: PerLabel, support: PerLabel) -> Values:
+    """The mean over labels, weighted by how often they hold; nan where none ever does."""
+    return _ratio(np.nansum(support * values, axis=1), support.sum(axis=1))
 
 
 def mean_label(values: PerLabel) -> Values:

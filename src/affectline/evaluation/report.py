@@ -36,21 +36,29 @@ def _processor() -> str:
 class Truth:
     """What is true of each utterance, and which utterances belong together.
 
-    `groups`: the conversation (or speaker) of each row, which the bootstrap draws whole.
+    `groups`: the conversation (or speaker) of each row, which the bootstrap draws whole. `some`: labels whose
+    weighted F1 is a metric of its own, by the name of the metric.
     """
 
     targets: Marks
     known: Marks
     groups: Shaped[np.ndarray, " row"]
     labels: LabelSpace
+    some: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, conversations: Sequence[Conversation], labels: LabelSpace, *, by_speaker: bool = False
+        cls,
+        conversations: Sequence[Conversation],
+        labels: LabelSpace,
+        *,
+        by_speaker: bool = False,
+        some: Mapping[str, Sequence[str]] | None = None,
     ) -> "Truth":
         """One row per utterance, in order. A label is known where its corpus annotates it.
 
-        `by_speaker` draws speakers in place of conversations: for lone clips of few people.
+        `by_speaker` draws speakers in place of conversations: for lone clips of few people. Of `some`, what
+        names a label that is not in `labels` is left out.
         """
         rows = [(c, u) for c in conversations for u in c]
         targets = [labels.encode(u.emotions or ()) > 0 for _, u in rows]
@@ -60,7 +68,8 @@ class Truth:
             for a, (_, u) in zip(annotated, rows, strict=True)
         ]
         groups = [u.speaker if by_speaker else c.id for c, u in rows]
-        return cls(np.array(targets, dtype=bool), np.array(known, dtype=bool), np.array(groups), labels)
+        kept = {metric: names for metric, names in (some or {}).items() if set(names) <= set(labels.names)}
+        return cls(np.array(targets, dtype=bool), np.array(known, dtype=bool), np.array(groups), labels, kept)
 
     @property
     def base_rate(self) -> Float[np.ndarray, " label"]:
@@ -242,6 +251,9 @@ def _measure(truth: Truth, chosen: Marks, scores: Scores) -> Metric:
         values |= metrics.score_metrics(scores, truth.targets, truth.known, weights)
         if truth.labels.multilabel:
             values |= metrics.multilabel_metrics(chosen, truth.targets, truth.known, weights)
+        for name, labels in truth.some.items():
+            columns = np.array([truth.labels.names.index(label) for label in labels])
+            values[name] = metrics.weighted_f1_of(columns, chosen, truth.targets, truth.known, weights)
         return values
 
     return measure
