@@ -1,24 +1,27 @@
 """The stream "text.encoded": what the text encoder of a trained MultiEMO makes of each utterance."""
 
 import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from jaxtyping import Float32
+from torch import nn
+from torch.nn.utils.rnn import pad_sequence
 
-from affectline.batch import collate
 from affectline.features import Item, extract
 from affectline.features.text_tokens import words_hash
-from affectline.features.text_turns import turn
+from affectline.features.text_turns import Turns, turn
+from affectline.features.text_windows import Windows
+from affectline.nn.conversation_encoder import ConversationEncoder
+from affectline.nn.text_encoder import TextEncoder
 from affectline.types import Conversation
 
-if TYPE_CHECKING:
-    from affectline.checkpoint import Checkpoint
+WHERE = "contexts.text.features."  # the encoder's weights in those of a MultiEMO
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,7 @@ class Encoded:
     `checkpoint`: the folder of a trained model whose text stream is word pieces.
 
     Raises:
-        ValueError: once it is used, where there is no such checkpoint, it has no text encoder, or one of
-            another width.
+        ValueError: once it is used, where there is no such checkpoint, or it has no text encoder.
     """
 
     checkpoint: str
@@ -48,8 +50,7 @@ class Encoded:
         if words_hash(conversation, index) is None:
             return None
         whole = "\n".join(turn(conversation, n) for n in range(len(conversation)))
-        weights = _trained(self.checkpoint).sha256
-        return hashlib.sha256(f"{weights} {index} {whole}".encode()).hexdigest()
+        return hashlib.sha256(f"{_trained(self.checkpoint).sha256} {index} {whole}".encode()).hexdigest()
 
     def __call__(self, items: Sequence[Item]) -> list[Float32[np.ndarray, "1 width"]]:
         talks = {id(conversation): conversation for conversation, _ in items}
@@ -59,27 +60,42 @@ class Encoded:
     @torch.inference_mode()
     def _encode(self, conversation: Conversation) -> Float32[np.ndarray, "utterance width"]:
         found = _trained(self.checkpoint)
-        silent = replace(conversation, utterances=tuple(replace(u, emotions=None) for u in conversation))
-        batch = collate([silent], extract([silent], found.extractors), found.labels)
-        (stream,) = (s for name, s in batch.streams.items() if name.startswith("text."))
-        return _encoder(self.checkpoint)(stream.values, stream.mask)[0].numpy()
+        (row,) = extract([conversation], [found.pieces])
+        said = [torch.from_numpy(u[found.pieces.stream]) for u in row]
+        pieces = pad_sequence([torch.zeros(1, dtype=torch.int64), *said], batch_first=True)[1:]
+        mask = torch.arange(pieces.shape[1]) < torch.tensor([[len(s)] for s in said])
+        return found.encoder(pieces[None], mask[None])[0].numpy()
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """Of a checkpoint what reads words; `sha256`: of its weights."""
+
+    pieces: Turns | Windows
+    encoder: nn.Module
+    sha256: str
 
 
 @cache
-def _trained(checkpoint: str) -> "Checkpoint":
-    from affectline.checkpoint import load
+def _trained(checkpoint: str) -> _Trained:
+    from safetensors.torch import load_file
 
-    return load(Path(checkpoint))
-
-
-def _encoder(checkpoint: str) -> torch.nn.Module:
-    from affectline.models.multiemo import MultiEMO
-    from affectline.nn.conversation_encoder import ConversationEncoder
-    from affectline.nn.text_encoder import TextEncoder
-
-    model = _trained(checkpoint).model
-    if isinstance(model, MultiEMO) and "text" in model.contexts:
-        encoder = model.contexts["text"].features
-        if isinstance(encoder, ConversationEncoder | TextEncoder):
-            return encoder
-    raise ValueError(f"{checkpoint!r} has no text encoder; give the folder of a trained multiemo.meld_text")
+    folder = Path(checkpoint)
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+        state = load_file(folder / "model.safetensors")
+    except (OSError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"no checkpoint {checkpoint!r} ({error}); train it: affectline train {folder.name}"
+        ) from error
+    state = {n.removeprefix(WHERE): w for n, w in state.items() if n.startswith(f"{WHERE}encoder.")}
+    if not state:
+        raise ValueError(
+            f"{checkpoint!r} has no text encoder; give the folder of a trained multiemo.meld_text"
+        )
+    made = {e.pop("name"): e for e in config["extractors"]}
+    pieces = Turns(**made["Turns"]) if "Turns" in made else Windows(**made["Windows"])
+    whole = isinstance(pieces, Turns)
+    encoder = ConversationEncoder() if whole else TextEncoder(config["config"]["encoder"])
+    encoder.load_state_dict(state)
+    return _Trained(pieces, encoder.eval(), config["weights_sha256"])

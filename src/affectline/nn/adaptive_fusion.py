@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-Alpha = Literal["pseudo", "gate", "static", "equal", "random", "oracle"]
+Alpha = Literal["pseudo", "gate", "static", "equal", "random", "none", "oracle"]
 Descriptor = Float[Tensor, "n dim"]
 Labels = Int[Tensor, " n"]
 
@@ -29,6 +29,7 @@ class AdaptiveFusion(nn.Module):
         static   learned, one vector for each ordered pair
         random   one number for each ordered pair, drawn once and kept with the weights (Table III, Test-1)
         equal    one half (Table III, Test-2)
+        none     nothing of the other: the descriptors are concatenated as they are (Tables I and II)
 
     Paper: the true class, also when testing; 0 <= alpha <= 1 in Eq. 2, which Eq. 6 does not keep to; the sum
            over the other modes by |M|, one more than there are.
@@ -99,6 +100,8 @@ class AdaptiveFusion(nn.Module):
         match self.alpha:
             case "equal":
                 return f2.new_full((), 0.5)
+            case "none":
+                return f2.new_zeros(())
             case "random":
                 return self.random[pair]
             case "static":

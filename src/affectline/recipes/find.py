@@ -6,6 +6,7 @@ from ast import literal_eval
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -15,7 +16,7 @@ from affectline.recipes import Fusion, Recipe
 
 def names() -> dict[str, str]:
     """Every recipe, "base.text", and the first line of what is said about it."""
-    return {name: (inspect.getdoc(make) or "").partition("\n")[0] for name, make in _recipes().items()}
+    return {name: _said(make) for name, make in _recipes().items()}
 
 
 def find(name: str, changes: Sequence[str] = ()) -> Recipe | Fusion:
@@ -39,13 +40,19 @@ def find(name: str, changes: Sequence[str] = ()) -> Recipe | Fusion:
 
 
 def _recipes() -> dict[str, Callable[[], Recipe | Fusion]]:
-    """The functions of the modules of this package whose annotation says that they return a recipe."""
-    found = {}
+    """The functions of the modules of this package whose annotation says that they return a recipe.
+
+    One that takes a row is there for each of its module's ROWS, such as "multiemo.paper_meld.text".
+    """
+    found: dict[str, Callable[[], Recipe | Fusion]] = {}
     for module in sorted(m.name for m in pkgutil.iter_modules(recipes.__path__)):
-        for name, make in vars(import_module(f"affectline.recipes.{module}")).items():
+        inside = vars(import_module(f"affectline.recipes.{module}"))
+        for name, make in inside.items():
             own = inspect.isfunction(make) and make.__module__ == f"affectline.recipes.{module}"
             if own and not name.startswith("_") and _makes_recipe(make):
                 found[f"{module}.{name}"] = make
+                rows = inside["ROWS"] if "row" in inspect.signature(make).parameters else {}
+                found |= {f"{module}.{name}.{row}": partial(make, row) for row in rows}
     return found
 
 
@@ -53,6 +60,15 @@ def _makes_recipe(make: Callable[..., object]) -> bool:
     signature = inspect.signature(make)
     required = [p for p in signature.parameters.values() if p.default is p.empty]
     return signature.return_annotation in (Recipe, Fusion) and not required
+
+
+def _said(make: Callable[[], Recipe | Fusion]) -> str:
+    """The first line of what is said of a recipe, or of the row of a table."""
+    if isinstance(make, partial):
+        (row,) = make.args
+        rows = import_module(make.func.__module__).ROWS
+        return f"{_said(make.func)} {inspect.getdoc(rows[row])}"
+    return (inspect.getdoc(make) or "").partition("\n")[0]
 
 
 def _set(settings: Any, path: Sequence[str], value: str, change: str) -> Any:
