@@ -43,8 +43,8 @@ def _fetched(repository: str, names: Sequence[str]) -> Path:
 
 
 def fingerprint(source: str) -> str:
-    """What tells the weights in a folder from others there: their sha256; a name on the hub, for itself."""
-    weights = Path(source) / WEIGHTS
+    """What tells weights from others in the same place: their sha256; a name on the hub stands for itself."""
+    weights = Path(source) / WEIGHTS if Path(source).is_dir() else Path(source)
     return _sha256(weights, weights.stat().st_mtime_ns) if weights.is_file() else source
 
 
