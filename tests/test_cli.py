@@ -268,7 +268,7 @@ def test_evaluate_gives_results_and_differences(affectline: Affectline, tmp_path
     root = _goemotions(tmp_path / "data")
     one = make_checkpoint(tmp_path / "one", text=4, audio=0, face=0)
     two = make_checkpoint(tmp_path / "two")  # which cannot read: its scores are the same for everything
-    words = ["evaluate", one, two, "goemotions", "--root", root, "--against", two, "--json"]
+    words = ["evaluate", one, two, "goemotions", "--root", root, "--against", two, one, "--json"]
     results = affectline(*words, "--out", tmp_path / "results.json").json
     assert json.loads((tmp_path / "results.json").read_text()) == results
     assert results["n"] == 12
@@ -276,10 +276,15 @@ def test_evaluate_gives_results_and_differences(affectline: Affectline, tmp_path
     assert set(results["macro_f1"]) == {"mean", "sd", "low", "high"}
     assert results["macro_f1"]["sd"] is not None
     assert results["selection"] == "validation"
-    assert results["against"]["difference"]["macro_f1"]["low"] is not None
-    deaf = affectline("evaluate", two, "goemotions", "--root", root, "--without", "text")
+    assert results["against"]["checkpoints"] == [str(two), str(one)]
+    differs = results["against"]["difference"]["macro_f1"]
+    assert set(differs) == {"mean", "low", "high", "p"}
+    assert differs["mean"] == pytest.approx(0)
+    assert differs["p"] > 0.5
+    deaf = affectline("evaluate", two, "goemotions", "--root", root, "--without", "text", "--against", two)
     assert deaf.code == 0, deaf.err
-    assert "macro_f1" in deaf.out
+    assert "minus" in deaf.out
+    assert any("macro_f1" in line and "1.000" in line for line in deaf.out.splitlines())
     assert (
         "--without smell"
         in affectline("evaluate", one, "goemotions", "--root", root, "--without", "smell").err

@@ -214,7 +214,11 @@ def test_a_difference_is_between_means_on_the_same_samples() -> None:
     assert found["map"].low > 0  # it would show on other conversations
     paired = found["map"].high - found["map"].low
     assert paired < sum(e["map"].high - e["map"].low for e in apart)  # the samples were the same
-    assert all(e.low == e.mean == e.high == 0 for e in difference(truth, [good], [good]).values())
+    same = difference(truth, [good], [good], replicates=200)
+    assert all(d.low == d.mean == d.high == 0 and d.p == 1 for d in same.values())
+    assert found["map"].p == pytest.approx(2 / 201)  # as small as 200 replicates can say
+    back = difference(truth, [worse], [good], replicates=200)["map"]
+    assert (back.mean, back.p) == (pytest.approx(-found["map"].mean), found["map"].p)
 
 
 def test_the_mean_over_seeds_is_what_differs() -> None:

@@ -33,7 +33,7 @@ def evaluate(
     root: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: $AFFECTLINE_DATA)")] = None,
     split: Annotated[str, arg(metavar="NAME")] = "test",
     without: Annotated[tuple[str, ...], arg(metavar="MODALITY|STREAM...", help_behavior_hint="")] = (),
-    against: Annotated[str | None, arg(metavar="CHECKPOINT", help_behavior_hint="")] = None,
+    against: Annotated[tuple[str, ...], arg(metavar="CHECKPOINT...", help_behavior_hint="")] = (),
     out: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None,
     device: Device = "auto",
     json: Annotated[bool, arg(help_behavior_hint="")] = False,
@@ -53,7 +53,8 @@ def evaluate(
         root: The folder that holds the corpora.
         split: The part that judges: train, dev or test.
         without: What is taken away: a modality (text) or a stream (video.faces).
-        against: Also give the differences to this checkpoint, on the same samples.
+        against: Also give the differences to this checkpoint, on the same samples, and how significant they
+            are; several are one model with several seeds.
         out: Also write the JSON here.
         device: What computes: auto takes cuda, mps or cpu.
         json: Print the results as JSON.
@@ -67,7 +68,7 @@ def evaluate(
 
     with usage():
         module, folder, on = _corpus(corpus), find_root(root) / corpus, find_device(device)
-        for name in (*checkpoints, *([against] if against else [])):
+        for name in (*checkpoints, *against):
             find_checkpoint(name)
         conversations = [_without(c, without) for c in module.read(folder, split)]
     with terminal.Stages() as stages:
@@ -94,7 +95,7 @@ def _results(
     conversations: "Sequence[Conversation]",
     checkpoints: Sequence[str],
     *,
-    against: str | None,
+    against: Sequence[str],
     device: "torch.device",
     stages: terminal.Stages,
 ) -> dict[str, Any]:
@@ -103,10 +104,11 @@ def _results(
     from affectline.evaluation import difference
     from affectline.evaluation import evaluate as judged
 
-    loaded = [load(name, device) for name in checkpoints]
-    judge = Judge(module, conversations, loaded[0].labels)
+    judge = Judge(module, conversations, load(checkpoints[0], device).labels)
     truth = judge.truth(conversations)
-    runs = [judge.run(c, name, stages) for c, name in zip(loaded, checkpoints, strict=True)]
+    runs, others = (
+        [judge.run(load(name, device), name, stages) for name in side] for side in (checkpoints, against)
+    )
     stages("resampling")
     report = judged(
         truth,
@@ -116,10 +118,9 @@ def _results(
         command=shlex.join(["affectline", *sys.argv[1:]]),
     )
     results = report.to_json()
-    if against is not None:
-        differences = difference(truth, runs, [judge.run(load(against, device), against, stages)])
-        shown = {name: estimate.to_json() for name, estimate in differences.items()}
-        results["against"] = {"checkpoint": against, "difference": shown}
+    if others:
+        shown = {name: found.to_json() for name, found in difference(truth, runs, others).items()}
+        results["against"] = {"checkpoints": list(against), "difference": shown}
     return results
 
 
@@ -213,16 +214,15 @@ METRICS = (
 def _print(results: dict[str, Any]) -> None:
     against = results.get("against")
     table = Table(title=f"{' '.join(results['checkpoints'])} on {results['corpus']} {results['split']}")
-    for name in (
-        "metric",
-        "value",
-        "95 % interval",
-        *([f"minus {against['checkpoint']}"] if against else []),
-    ):
+    minus = (f"minus {' '.join(against['checkpoints'])}", "p") if against else ()
+    for name in ("metric", "value", "95 % interval", *minus):
         table.add_column(name, justify="left" if name == "metric" else "right")
     for name in (metric for metric in METRICS if metric in results):
-        more = [_shown(against["difference"][name], ranged=True)] if against else []
-        table.add_row(name, _shown(results[name]), _range(results[name]), *more)
+        row = [name, _shown(results[name]), _range(results[name])]
+        if against:
+            found = against["difference"][name]
+            row += [f"{_number(found['mean'])} ({_range(found)})", _number(found["p"])]
+        table.add_row(*row)
     terminal.show(table)
     labels = Table(title=f"by label, {results['n']} utterances")
     columns = ("f1", "precision", "recall", "ap", "auroc", "brier_skill")
@@ -242,6 +242,6 @@ def _range(estimate: dict[str, float | None]) -> str:
     return f"{_number(estimate['low'])} to {_number(estimate['high'])}"
 
 
-def _shown(estimate: dict[str, float | None], *, ranged: bool = False) -> str:
+def _shown(estimate: dict[str, float | None]) -> str:
     spread = f" \N{PLUS-MINUS SIGN} {_number(estimate['sd'])}" if estimate["sd"] is not None else ""
-    return f"{_number(estimate['mean'])}{spread}" + (f" ({_range(estimate)})" if ranged else "")
+    return f"{_number(estimate['mean'])}{spread}"

@@ -13,12 +13,22 @@ from affectline.evaluation.calibration import (
     fit_thresholds,
     reliability,
 )
-from affectline.evaluation.report import Estimate, Report, Run, Truth, difference, evaluate, hardware
+from affectline.evaluation.report import (
+    Difference,
+    Estimate,
+    Report,
+    Run,
+    Truth,
+    difference,
+    evaluate,
+    hardware,
+)
 from affectline.evaluation.selective import AbstentionCheck, RiskCoverage, binary_entropy, risk_coverage
 
 __all__ = [
     "AbstentionCheck",
     "Calibration",
+    "Difference",
     "Estimate",
     "Report",
     "RiskCoverage",

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from affectline.evaluation import metrics
-from affectline.evaluation.bootstrap import Metric, bootstrap, mean_over
+from affectline.evaluation.bootstrap import Metric, bootstrap, compare, mean_over
 from affectline.evaluation.calibration import check_calibration, reliability
 from affectline.evaluation.metrics import Counts, Marks, Scores, Thresholds, Values, Weights
 from affectline.evaluation.selective import RiskCoverage, binary_entropy
@@ -114,6 +114,24 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """How much better a metric is than another model's, its 95 % interval, and the p of no difference.
+
+    What is drawn, and what p means, is said in `bootstrap.compare`.
+    """
+
+    mean: float
+    low: float
+    high: float
+    p: float
+
+    def to_json(self) -> dict[str, float | None]:
+        """With null for what is not defined."""
+        values = {"mean": self.mean, "low": self.low, "high": self.high, "p": self.p}
+        return {name: _number(value) for name, value in values.items()}
+
+
+@dataclass(frozen=True)
 class Report:
     """The results of an evaluation; `to_json` and `write` give the flat form that others read.
 
@@ -206,22 +224,20 @@ def evaluate(
 
 def difference(
     truth: Truth, runs: Sequence[Run], others: Sequence[Run], *, replicates: int = 1000
-) -> dict[str, Estimate]:
+) -> dict[str, Difference]:
     """Each metric of `runs` (their mean) minus that of `others`, both judged on the same bootstrap samples.
 
-    An interval that does not hold 0 is a difference that would show on other conversations too.
+    Raises:
+        ValueError: where shapes disagree, nothing is known, or a known score is no probability.
     """
-    ours, theirs = (
-        mean_over([_measure(truth, run.choose(truth), run.scores) for run in side]) for side in (runs, others)
-    )
-
-    def minus(weights: Weights) -> dict[str, Values]:
-        a, b = ours(weights), theirs(weights)
-        return {name: a[name] - b[name] for name in a}
-
-    ranges = bootstrap(minus, truth.groups, replicates)
-    values = minus(np.ones((1, len(truth.targets))))
-    return {name: _estimate([float(value[0])], ranges[name]) for name, value in values.items()}
+    sides = (runs, others)
+    for side in sides:
+        _check(truth, side, range(len(side)))
+    ours, theirs = ([_measure(truth, run.choose(truth), run.scores) for run in side] for side in sides)
+    found = compare(ours, theirs, truth.groups, replicates)
+    ones = np.ones((1, len(truth.targets)))
+    a, b = (mean_over(side)(ones) for side in (ours, theirs))
+    return {name: Difference(float((a[name] - b[name])[0]), *found[name]) for name in a}
 
 
 def confusion(truth: Truth, chosen: Marks) -> list[list[int]]:
