@@ -285,6 +285,14 @@ def test_evaluate_gives_results_and_differences(affectline: Affectline, tmp_path
     assert deaf.code == 0, deaf.err
     assert "minus" in deaf.out
     assert any("macro_f1" in line and "1.000" in line for line in deaf.out.splitlines())
+    again = "evaluate", two, "goemotions", "--root", root, "--without", "text"
+    lines = affectline(*again, "--markdown").out.splitlines()
+    assert lines[:2] == [f"**{two} on goemotions test**", ""]
+    assert lines[2:4] == ["| metric | value | 95 % interval |", "| :-- | --: | --: |"]
+    assert all(line.startswith("| ") and line.count("|") == 4 for line in lines[2:13])
+    joy = next(line.split(" | ") for line in lines if line.startswith("| joy |"))
+    assert joy[:2] == ["| joy", "4"]
+    assert affectline(*again, "--markdown", "--json").code == 2
     assert (
         "--without smell"
         in affectline("evaluate", one, "goemotions", "--root", root, "--without", "smell").err

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
 
+from rich.markup import escape
 from rich.table import Table
 from tyro.conf import Positional, arg
 
@@ -37,6 +38,7 @@ def evaluate(
     out: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None,
     device: Device = "auto",
     json: Annotated[bool, arg(help_behavior_hint="")] = False,
+    markdown: Annotated[bool, arg(help_behavior_hint="")] = False,
 ) -> int:
     """Judge a checkpoint on a corpus; several are taken as one model trained with several seeds.
 
@@ -58,11 +60,14 @@ def evaluate(
         out: Also write the JSON here.
         device: What computes: auto takes cuda, mps or cpu.
         json: Print the results as JSON.
+        markdown: Print the tables as Markdown, to be pasted into a README or a paper.
     """
     if len(names) < 2:
         raise UsageError(
             "evaluate needs a checkpoint and a corpus, such as: affectline evaluate base goemotions"
         )
+    if json and markdown:
+        raise UsageError("--json and --markdown: give one of them; --out FILE writes the JSON beside either")
     *checkpoints, corpus = names
     from affectline.analyze import find_device
 
@@ -82,10 +87,14 @@ def evaluate(
         from affectline.files import atomic_write
 
         atomic_write(out, text + "\n")
+    tables = _tables(results)
     if json:
         print(text)
+    elif markdown:
+        print("\n\n".join(table.markdown() for table in tables))
     else:
-        _print(results)
+        for table in tables:
+            terminal.show(table.at_terminal())
     return 0
 
 
@@ -211,27 +220,51 @@ METRICS = (
 )
 
 
-def _print(results: dict[str, Any]) -> None:
+@dataclass(frozen=True)
+class Shown:
+    """A table of results as text: a row for each metric or label."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def at_terminal(self) -> Table:
+        table = Table(title=escape(self.title))
+        for n, name in enumerate(self.columns):
+            table.add_column(escape(name), justify="right" if n else "left")
+        for row in self.rows:
+            table.add_row(*map(escape, row))
+        return table
+
+    def markdown(self) -> str:
+        """As GitHub and Pandoc read it, with its title above."""
+        marks = [":--", *["--:"] * (len(self.columns) - 1)]
+        rows = (self.columns, marks, *self.rows)
+        lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
+        return "\n".join([f"**{self.title}**", "", *lines])
+
+
+def _tables(results: dict[str, Any]) -> tuple[Shown, Shown]:
+    """All utterances, and label by label."""
     against = results.get("against")
-    table = Table(title=f"{' '.join(results['checkpoints'])} on {results['corpus']} {results['split']}")
     minus = (f"minus {' '.join(against['checkpoints'])}", "p") if against else ()
-    for name in ("metric", "value", "95 % interval", *minus):
-        table.add_column(name, justify="left" if name == "metric" else "right")
+    rows = []
     for name in (metric for metric in METRICS if metric in results):
         row = [name, _shown(results[name]), _range(results[name])]
         if against:
             found = against["difference"][name]
             row += [f"{_number(found['mean'])} ({_range(found)})", _number(found["p"])]
-        table.add_row(*row)
-    terminal.show(table)
-    labels = Table(title=f"by label, {results['n']} utterances")
-    columns = ("f1", "precision", "recall", "ap", "auroc", "brier_skill")
-    for name in ("label", "holds in", *columns):
-        labels.add_column(name, justify="left" if name == "label" else "right")
-    for label, values in results["per_label"].items():
-        numbers = [_number(values[column]) for column in columns]
-        labels.add_row(label, str(results["support"][label]), *numbers)
-    terminal.show(labels)
+        rows.append(row)
+    title = f"{' '.join(results['checkpoints'])} on {results['corpus']} {results['split']}"
+    kinds = ("f1", "precision", "recall", "ap", "auroc", "brier_skill")
+    labels = [
+        [label, str(results["support"][label]), *(_number(values[kind]) for kind in kinds)]
+        for label, values in results["per_label"].items()
+    ]
+    return (
+        Shown(title, ("metric", "value", "95 % interval", *minus), rows),
+        Shown(f"by label, {results['n']} utterances", ("label", "holds in", *kinds), labels),
+    )
 
 
 def _number(value: float | None) -> str:
