@@ -1,16 +1,21 @@
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from model_makers import LABELS, conversations_with_features
 from torch import nn
 
 from affectline.batch import Batch
 from affectline.checkpoint import trained
 from affectline.losses import binary_cross_entropy
-from affectline.training import Epoch, Machines, Shuffled, Train, _optimizer, _set_rate, fit
+from affectline.training import Epoch, Machines, Shuffled, Train, _optimizer, _plateaus, _set_rate, fit
 
 TRAIN = Train(epochs=4, batch=4, learning_rate=1e-2, average=0.5, patience=10)
 
@@ -135,6 +140,58 @@ def test_the_learning_rate_warms_up_and_falls(train: Train, epochs: float, rate:
     optimizer = _optimizer(Mean(), train)
     _set_rate(optimizer, train, epochs)
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([rate] * 2)
+
+
+def rates(train: Train, scores: Sequence[float] = ()) -> np.ndarray:
+    """The learning rate at 20 moments of each epoch and at the end."""
+    optimizer = _optimizer(Mean(), train)
+
+    def rate(epochs: float) -> float:
+        _set_rate(optimizer, train, epochs, scores[: int(epochs)])
+        return optimizer.param_groups[0]["lr"]
+
+    return np.array([rate(n / 20) for n in range(20 * train.epochs + 1)])
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "steps", "plateau"])
+@pytest.mark.parametrize("warmup", [0.0, 0.2])
+def test_rates_rise_to_the_top_without_a_jump_and_never_rise_again(
+    schedule: Literal["cosine", "steps", "plateau"], warmup: float
+) -> None:
+    train = Train(epochs=20, warmup=warmup, learning_rate=1.0, schedule=schedule, every=5, decay=0.5)
+    found = rates(train, [0.1] * 20)
+    top = int(20 * 20 * warmup)
+    assert found[0] == (0 if warmup else 1)
+    np.testing.assert_allclose(np.diff(found[: top + 1]), 1 / max(top, 1))
+    assert found[top] == pytest.approx(1)
+    assert abs(found[top + 1] - found[top]) < 0.02
+    assert (np.diff(found[top:]) <= 0).all()
+    assert found[-1] == pytest.approx({"cosine": 0, "steps": 0.5**4, "plateau": 0.5**3}[schedule])
+
+
+@given(st.lists(st.integers(0, 6), max_size=40), st.integers(0, 4))
+@settings(deadline=None)
+def test_a_plateau_is_what_torch_takes_for_one(scores: list[int], patience: int) -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(()))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, "max", 0.5, patience, threshold=0, eps=0)
+    for score in scores:
+        theirs.step(float(score))
+    assert 0.5 ** _plateaus([float(score) for score in scores], patience) == optimizer.param_groups[0]["lr"]
+
+
+def test_a_plateau_lowers_the_rate_of_a_training_also_after_a_kill(tmp_path: Path) -> None:
+    train = replace(TRAIN, schedule="plateau", every=1, decay=0.1, warmup=0.0)
+    scores = [0.3, 0.2, 0.1, 0.2]
+    whole = [e.losses for e in start(tmp_path / "whole", scores, train=train)[1]]
+    steady = [e.losses for e in start(tmp_path / "steady", [0.1, 0.2, 0.3, 0.4], train=train)[1]]
+    assert whole[:3] == steady[:3]
+    assert whole[3] != steady[3]
+    _, killed = start(tmp_path / "killed", scores, train=train)
+    assert [next(killed).losses for _ in range(2)] == whole[:2]
+    killed.close()  # pyright: ignore[reportAttributeAccessIssue]
+    assert [e.losses for e in start(tmp_path / "killed", scores[2:], train=train, resume=True)[1]] == whole[
+        2:
+    ]
 
 
 def test_what_is_pretrained_learns_at_its_own_rate_and_biases_do_not_decay() -> None:
