@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from affectline.nn.context import DialogueContext, SpeakerContext
+from affectline.nn.context import DialogueContext, SpeakerContext, TransformerContext
 
 LENGTHS = (4, 7, 1, 6)
 DIM, HIDDEN = 5, 3
@@ -117,3 +117,45 @@ def test_dropout_is_between_the_layers_and_for_training_only() -> None:
     assert torch.equal(context(x, mask), context(x, mask))
     one_layer = DialogueContext(DIM, HIDDEN, layers=1, dropout=0.5).double()
     assert torch.equal(one_layer(x, mask), one_layer(x, mask))
+
+
+def transformer() -> TransformerContext:
+    torch.manual_seed(0)
+    return TransformerContext(8, 2, 16, 0.0).double().eval()
+
+
+def wide(x: Tensor) -> Tensor:
+    return torch.cat([x, x[..., :3]], dim=2)
+
+
+def test_a_transformer_reads_a_conversation_alone_as_in_a_batch_whatever_stands_in_the_padding() -> None:
+    context, (x, speakers, mask) = transformer(), batch()
+    spoilt = wide(x).masked_fill(~mask[..., None], torch.nan)
+    together = context(spoilt, speakers, mask)
+    for b, length in enumerate(LENGTHS):
+        alone = context(wide(x)[b : b + 1, :length], speakers[b : b + 1, :length], mask[b : b + 1, :length])
+        torch.testing.assert_close(together[b, :length], alone[0])
+    assert not together[~mask].any()
+
+
+def test_a_transformer_knows_past_future_and_order() -> None:
+    context, (x, speakers, mask) = transformer(), batch()
+    before = context(wide(x), speakers, mask)[1]
+    for changed in (0, 6):
+        other = wide(x).clone()
+        other[1, changed] *= -2
+        assert ((context(other, speakers, mask)[1] - before).abs().amax(dim=1) > 1e-6).all()
+    turned = wide(x).clone()
+    turned[1] = turned[1].flip(0)
+    assert (context(turned, speakers, mask)[1].flip(0) - before).abs().max() > 1e-3
+
+
+def test_a_conversation_without_the_modality_is_zero_to_a_transformer_and_has_a_gradient() -> None:
+    context, (x, speakers, mask) = transformer(), batch()
+    mask[0] = False
+    inputs = wide(x).requires_grad_()
+    out = context(inputs, speakers, mask)
+    assert not out[0].any()
+    out.sum().backward()
+    assert inputs.grad is not None
+    assert torch.isfinite(inputs.grad).all()
