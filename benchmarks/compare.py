@@ -3,13 +3,14 @@
 `python -m benchmarks.compare [FAMILY...] [--seeds 0,1,2,3,4] [--runs DIR]` writes
 docs/results/compare_mosi_published.json ... The families meld and mosi read the words as runs/ has learnt to
 (`python -m benchmarks.conversations` trains that). mosi_published keeps the last of a fixed number of epochs;
-what the best epoch by the test part would have given stands beside it as LEAKY.
+what the best epoch by the test part would have given stands beside it as LEAKY. What a model and a seed have
+answered is kept in DIR/compare and not computed again.
 """
 
 import csv
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -66,43 +67,69 @@ MODELS: Mapping[str, Callable[[Recipe], Recipe]] = {
 WITHOUT_CONTEXT = ("MultiEMO", "AMuSE")
 
 
-def measure(recipe: Recipe, seeds: Sequence[int], data: Path, runs: Path) -> dict[str, object]:
-    """Every model on every subset of the recipe's modalities; two also without the dialogues."""
-    found: dict[str, object] = {}
-    modalities = [modality_of(s) for s in recipe.config.streams]
-    subsets = [s for n in range(1, len(modalities) + 1) for s in combinations(modalities, n)]
-    for name, make in MODELS.items():
-        for subset in subsets:
-            key = f"{name}: {'+'.join(subset)}"
-            found[key] = judged(make(only(recipe, *subset)), seeds, data, runs)
-            print(key, found[key], flush=True)
-    for name in WITHOUT_CONTEXT:
+@dataclass(frozen=True)
+class Answers:
+    """What one trained model says of the test part; `best`: its weighted F1 there in the best epoch."""
+
+    logits: np.ndarray
+    best: float
+
+
+@dataclass(frozen=True)
+class Family:
+    """A recipe, the seeds it is trained with, and where data are and answers go."""
+
+    name: str
+    seeds: Sequence[int]
+    data: Path
+    runs: Path
+
+    def measure(self) -> dict[str, object]:
+        """Every model on every subset of the recipe's modalities; two also without the dialogues."""
+        recipe = FAMILIES[self.name]()
+        modalities = [modality_of(s) for s in recipe.config.streams]
+        subsets = [s for n in range(1, len(modalities) + 1) for s in combinations(modalities, n)]
+        rows = {
+            f"{name}, {' + '.join(subset)}": make(only(recipe, *subset))
+            for name, make in MODELS.items()
+            for subset in subsets
+        }
         alone = replace(recipe, read=one_by_one(recipe.read), train=replace(recipe.train, batch=160))
-        found[f"{name} without dialogues"] = judged(MODELS[name](alone), seeds, data, runs)
-        print(name, found[f"{name} without dialogues"], flush=True)
-    return found
+        rows |= {f"{name}, without dialogues": MODELS[name](alone) for name in WITHOUT_CONTEXT}
+        return {title: self._row(title, row) for title, row in rows.items()}
 
+    def _row(self, title: str, recipe: Recipe) -> dict[str, object]:
+        """The test part's scores over the seeds, the epoch being chosen on dev or fixed."""
+        answers = [self._answers(title, recipe, seed) for seed in self.seeds]
+        said = [Run(softmax(a.logits, axis=1), np.full(a.logits.shape[1], 0.5)) for a in answers]
+        truth = Truth.of(recipe.read(self.data / recipe.corpus, "test"), recipe.labels)
+        results = evaluate(truth, said, seeds=self.seeds).to_json()
+        row = {name: results[name] for name in ("accuracy", "weighted_f1", "macro_f1")}
+        if recipe.train.keep == "last":
+            row["LEAKY: weighted_f1 of the best test epoch"] = float(np.mean([a.best for a in answers]))
+        print(title, row, flush=True)
+        return row
 
-def judged(recipe: Recipe, seeds: Sequence[int], data: Path, runs: Path) -> dict[str, object]:
-    """The test part's scores with every seed, the epoch being chosen on dev or fixed."""
-    answers, leaky = list[Run](), list[float]()
-    truth = Truth.of(recipe.read(data / recipe.corpus, "test"), recipe.labels)
-    for seed in seeds:
-        extractors = tuple(_of_seed(e, seed, runs) for e in recipe.extractors)
+    def _answers(self, title: str, recipe: Recipe, seed: int) -> Answers:
+        """Of one seed: as they were kept, or trained now."""
+        path = self.runs / "compare" / self.name / f"{title.replace(' ', '_')}_{seed}.npz"
+        if not path.is_file():
+            made = self._train(recipe, seed)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.savez(path, logits=made.logits, best=made.best)
+        with np.load(path) as file:
+            return Answers(file["logits"], float(file["best"]))
+
+    def _train(self, recipe: Recipe, seed: int) -> Answers:
+        extractors = tuple(_of_seed(e, seed, self.runs) for e in recipe.extractors)
         seeded = replace(recipe, extractors=extractors, train=replace(recipe.train, seed=seed))
-        train, dev, test = (read(seeded, data, split) for split in ("train", "dev", "test"))
+        train, dev, test = (read(seeded, self.data, split) for split in ("train", "dev", "test"))
         chosen_on = test if recipe.train.keep == "last" else dev  # the last epoch is no choice
         with tempfile.TemporaryDirectory() as folder:
             model = run(seeded, train, chosen_on, Path(folder), machines=Machines(device="cpu"))
             with (Path(folder) / "log.csv").open(encoding="utf-8", newline="") as log:
                 scores = [float(row["score"]) for row in csv.DictReader(log)]
-        out = infer(model, test.conversations, test.features, recipe.labels)
-        answers.append(Run(softmax(out.logits, axis=1), np.full(len(recipe.labels.names), 0.5)))
-        leaky.append(max(scores))
-    results = evaluate(truth, answers, seeds=seeds, command="").to_json()
-    kept = {name: results[name] for name in ("accuracy", "weighted_f1", "macro_f1")}
-    best = {"weighted_f1_best_test_epoch_LEAKY": sum(leaky) / len(leaky)}
-    return kept | (best if recipe.train.keep == "last" else {})
+        return Answers(infer(model, test.conversations, test.features, recipe.labels).logits, max(scores))
 
 
 def _of_seed(extractor: object, seed: int, runs: Path) -> object:
@@ -130,5 +157,5 @@ if __name__ == "__main__":
     chosen = arguments.parse_args()
     for family in chosen.families or FAMILIES:
         seeds = [int(n) for n in chosen.seeds.split(",")]
-        rows = measure(FAMILIES[family](), seeds, chosen.data, chosen.runs)
+        rows = Family(family, seeds, chosen.data, chosen.runs).measure()
         record(f"compare_{family}", {"rows": rows, "seeds": seeds})
