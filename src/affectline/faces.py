@@ -150,7 +150,7 @@ class _Tracker:
             return
         found = self.detector.look_again(picture, np.stack([face.boxes[-1] for face in self.here]))
         for n, face in enumerate(self.here):
-            near = _overlaps(found.boxes[n : n + 1], face.boxes[-1][None])[0, 0] > SAME
+            near = overlap(found.boxes[n : n + 1], face.boxes[-1][None])[0, 0] > SAME
             if near and found.scores[n] > FOUND:
                 face.see(time, picture, found, n)
             else:
@@ -161,7 +161,7 @@ class _Tracker:
         self.looked = time
         found = self.detector.detect(picture[None])[0]
         unseen = list(range(len(found)))
-        overlaps = _overlaps(np.stack([f.boxes[-1] for f in self.here]), found.boxes) if self.here else None
+        overlaps = overlap(np.stack([f.boxes[-1] for f in self.here]), found.boxes) if self.here else None
         for n, face in enumerate(self.here):
             assert overlaps is not None
             best = max(unseen, key=lambda m, n=n: overlaps[n, m], default=None)
@@ -185,7 +185,7 @@ class _Tracker:
     def _end_doubles(self) -> None:
         """Of two tracks that follow one face, the younger ends."""
         overlaps = (
-            _overlaps(*[np.stack([f.boxes[-1] for f in self.here])] * 2) if self.here else np.zeros((0, 0))
+            overlap(*[np.stack([f.boxes[-1] for f in self.here])] * 2) if self.here else np.zeros((0, 0))
         )
         double = {id(self.here[n]) for n in np.flatnonzero(np.triu(overlaps > TWICE, k=1).any(axis=0))}
         self.end(lambda face: id(face) in double)
@@ -203,7 +203,7 @@ class _Tracker:
         )
 
 
-def _overlaps(a: Float32[np.ndarray, "n 4"], b: Float32[np.ndarray, "m 4"]) -> Float32[np.ndarray, "n m"]:
+def overlap(a: Float32[np.ndarray, "n 4"], b: Float32[np.ndarray, "m 4"]) -> Float32[np.ndarray, "n m"]:
     """What two boxes share, over their union."""
     low, high = np.maximum(a[:, None, :2], b[:, :2]), np.minimum(a[:, None, 2:], b[:, 2:])
     shared = np.clip(high - low, 0, None).prod(axis=2)
