@@ -7,7 +7,8 @@ from conversation_makers import LABELS, LOST, STREAMS, batch_of, spoilt, talks, 
 
 from affectline.batch import Batch, Stream, collate
 from affectline.checkpoint import Checkpoint, load, save
-from affectline.models.amuse import AMuSE, Config, Objective, Unimodal
+from affectline.losses import focal
+from affectline.models.amuse import AMuSE, Config, Objective, Unimodal, informative
 from affectline.types import EMOTIONS, Modality
 
 CONFIG = Config(
@@ -167,3 +168,28 @@ def test_a_checkpoint_that_was_saved_and_loaded_gives_the_same_numbers(tmp_path:
     model = built()
     save(Checkpoint("tiny", model, LABELS, (), {}), tmp_path)
     torch.testing.assert_close(load(tmp_path).model(batch_of()).logits, model(batch_of()).logits)
+
+
+@torch.no_grad()
+def test_informative_samples_are_those_that_the_fusion_makes_look_otherwise_and_count_again() -> None:
+    model, batch = built(replace(CONFIG, epsilon=3.0)), batch_of((5, 6, 7, 8))
+    out = model(batch)
+    rows = informative(model, out, batch)
+    for n in range(len(rows)):
+        parts = out.fused[n].split(CONFIG.dim)
+        said = [
+            model.heads[m](part).argmax() != model.heads[m](out.descriptors[m][n]).argmax()
+            for m, part in zip(Modality, parts, strict=True)
+            if out.present[m][batch.mask][n]
+        ]
+        assert bool(rows[n]) == any(map(bool, said))
+    assert 0 < rows.sum() < len(rows)
+    terms = Objective(informative=0.5)(model, batch)
+    labels = batch.targets[batch.mask][rows].argmax(dim=1)
+    expected = 0.5 * focal(out.logits[batch.mask][rows], labels, gamma=1.0)
+    torch.testing.assert_close(terms["informative"], expected)
+
+
+def test_where_nothing_is_mixed_no_sample_is_informative() -> None:
+    model, batch = built(replace(CONFIG, alpha="none")), batch_of()
+    assert Objective(informative=1.0)(model, batch)["informative"] == 0

@@ -56,12 +56,13 @@ class Config:
 
 @dataclass(frozen=True)
 class Output:
-    """`by_modality` are the logits of Q_m; `descriptors` have a row for each real utterance."""
+    """`by_modality` are the logits of Q_m; `descriptors` and `fused`, A(u), have rows for real utterances."""
 
     logits: Turns
     by_modality: Mapping[Modality, Turns]
     present: Mapping[Modality, Bool[Tensor, "batch utterance"]]
     descriptors: Mapping[Modality, Float[Tensor, "n dim"]]
+    fused: Float[Tensor, "n modes_x_dim"]
 
 
 class AMuSE(nn.Module):
@@ -100,13 +101,15 @@ class AMuSE(nn.Module):
         there = {m: mask.any(dim=1) for m, (_, mask) in f.items()}
         f_ca = self.man(f)  # Eq. 1
         labels = batch.targets[real].argmax(dim=1) if self.config.alpha == "oracle" else None
-        a = _turns(self.fuse(f_ca, there, dict(self.heads.items()), labels), real)  # Eqs. 2 and 6
+        fused = self.fuse(f_ca, there, dict(self.heads.items()), labels)  # Eqs. 2 and 6
+        a = _turns(fused, real)
         d, s = self.dialogue(a, real), self.speaker(a, batch.speakers, real)
         return Output(
             logits=self.classify(self.dropout(torch.cat([s, d], dim=2))),
             by_modality={m: _turns(self.heads[m](f_ca[m]), real) for m in self.modes},
             present={m: _turns(there[m], real) for m in self.modes},
             descriptors={m: f_ca[m] for m in self.modes},
+            fused=fused,
         )
 
 
@@ -166,17 +169,20 @@ def _attended(w: Steps, mask: StepMask) -> Steps:
 class Objective:
     """Focal losses of the classifier and of the modes' heads, and L_ACE (Eqs. 3-5).
 
-    `heads`, `contrast`: the weights of the last two. `temperature`: of L_ACE.
+    `heads`, `contrast`: the weights of the last two. `temperature`: of L_ACE. `informative`: how much more
+    the informative utterances count, those which the fusion makes a mode's head call something else.
 
-    Paper: L_MAN = L_ACE + L_fl, without weights; how the classifier is trained is not said.
+    Paper: L_MAN = L_ACE + L_fl, without weights; how the classifier is trained is not said; informative
+           samples come from the validation pool.
     Code:  focal loss of the final output, and AVID's contrast within and between modes, weight .5.
-    Here:  all three together, weights 1 by default.
+    Here:  all three together, weights 1 by default; informative are samples of the batch that is trained on.
     """
 
     gamma: float = 1.0
     heads: float = 1.0
     contrast: float = 1.0
     temperature: float = 0.07
+    informative: float = 0.0
 
     def __call__(self, model: nn.Module, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         out, real = model(batch), batch.mask & batch.known.all(dim=2)
@@ -189,6 +195,11 @@ class Objective:
             views = [everywhere(f) for f in out.descriptors.values()]
             there = [everywhere(out.present[m][batch.mask]) for m in out.descriptors]
             terms["ace"] = self.contrast * pairwise_nce(views, there, temperature=self.temperature)
+        if self.informative:
+            rows = real & _turns(informative(model, out, batch), batch.mask)
+            true = everywhere(batch.targets[rows]).argmax(dim=1)
+            again = focal(everywhere(out.logits[rows]), true, gamma=self.gamma)
+            terms["informative"] = self.informative * again
         return terms
 
     def _of_mode(
@@ -198,3 +209,16 @@ class Objective:
         rows = real & out.present[mode]
         labels = everywhere(batch.targets[rows]).argmax(dim=1)
         return focal(everywhere(out.by_modality[mode][rows]), labels, gamma=self.gamma)
+
+
+@torch.no_grad()
+def informative(model: nn.Module, out: Output, batch: Batch) -> Bool[Tensor, " n"]:
+    """The real utterances of which some mode's head says another class after the fusion than before it."""
+    assert isinstance(model, AMuSE)
+    parts = out.fused.unflatten(1, (len(model.modes), -1)).unbind(dim=1)
+    changed = [
+        (model.heads[m](part).argmax(dim=1) != model.heads[m](out.descriptors[m]).argmax(dim=1))
+        & out.present[m][batch.mask]
+        for m, part in zip(model.modes, parts, strict=True)
+    ]
+    return torch.stack(changed).any(dim=0)

@@ -66,8 +66,7 @@ def _said(make: Callable[[], Recipe | Fusion]) -> str:
     """The first line of what is said of a recipe, or of the row of a table."""
     if isinstance(make, partial):
         (row,) = make.args
-        rows = import_module(make.func.__module__).ROWS
-        return f"{_said(make.func)} {inspect.getdoc(rows[row])}"
+        make = import_module(make.func.__module__).ROWS[row]
     return (inspect.getdoc(make) or "").partition("\n")[0]
 
 

@@ -13,7 +13,7 @@ from affectline.features.ready import Ready
 from affectline.features.text_encoded import Encoded
 from affectline.features.text_turns import Turns
 from affectline.features.text_windows import Windows
-from affectline.features.video_c3d import C3D
+from affectline.features.video_c3d import Motion
 from affectline.features.video_visextnet import VisExtNet
 from affectline.models.late_fusion import TextBranch
 from affectline.models.multiemo import Config, MultiEMO, Objective
@@ -196,7 +196,7 @@ def without_visextnet(recipe: Recipe) -> Recipe:
     """A 3-D CNN in place of VisExtNet."""
     streams = {s: w for s, w in recipe.config.streams.items() if s != "video.visextnet"}
     config = replace(recipe.config, streams=streams | {"video.c3d": 4096})
-    return replace(recipe, config=config, extractors=(*recipe.extractors[:2], C3D()))
+    return replace(recipe, config=config, extractors=(*recipe.extractors[:2], Motion()))
 
 
 def two_stage(recipe: Recipe) -> Recipe:
