@@ -96,6 +96,12 @@ class Family:
         }
         alone = replace(recipe, read=one_by_one(recipe.read), train=replace(recipe.train, batch=160))
         rows |= {f"{name}, without dialogues": MODELS[name](alone) for name in WITHOUT_CONTEXT}
+        if self.name == "meld":
+            authors = multiemo.authors_meld_text()
+            rows["MultiEMO, settings of the release"] = authors
+            rows["MultiEMO, settings of the release, last epoch"] = replace(
+                authors, train=replace(authors.train, keep="last")
+            )
         return {title: self._row(title, row) for title, row in rows.items()}
 
     def _row(self, title: str, recipe: Recipe) -> dict[str, object]:

@@ -227,6 +227,13 @@ def meld_encoded() -> Recipe:
     )
 
 
+def authors_meld_text() -> Recipe:
+    """The settings of the release for MELD on the words of runs/multiemo.meld_text; chosen on dev."""
+    authors, words = text(authors_meld()), meld_encoded()
+    config = replace(authors.config, streams=words.config.streams)
+    return replace(authors, config=config, extractors=words.extractors, data=words.data)
+
+
 def mosi() -> Recipe:
     """CMU-MOSI, official split: words that runs/multiemo.mosi_text has learnt to read, and the sound."""
     return replace(
