@@ -66,13 +66,13 @@ def meld_text() -> Recipe:
         config=Config(classes=len(meld.LABELS.names), streams={"text.turns": 0}, layers=1),
         objective=Objective(mu_1=0.2, mu_2=0.0),
         train=Train(
-            epochs=5,
+            epochs=4,
             batch=4,
-            learning_rate=5e-4,
-            pretrained_rate=4e-5,
+            learning_rate=1e-3,
+            pretrained_rate=8e-5,
             weight_decay=0.01,
             clip=1.0,
-            patience=2,
+            average=0.99,
         ),
         select="weighted_f1",
         start=from_base,
@@ -88,7 +88,7 @@ def mosi_text() -> Recipe:
         corpus="mosi",
         read=corpus.read,
         config=Config(classes=len(corpus.LABELS.names), streams={"text.turns": 0}, layers=1),
-        train=replace(meld_text().train, epochs=4, batch=2),
+        train=replace(meld_text().train, batch=2, learning_rate=5e-4, pretrained_rate=4e-5, average=0.9),
         data="CMU-MOSI, train and dev (Zadeh et al. 2016), for research; GoEmotions, by way of `base`",
     )
 
