@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -6,9 +7,12 @@ import pytest
 import torch
 from model_makers import LABELS, conversations_with_features
 
+from affectline import checkpoint as checkpoints
 from affectline.abstention import EVIDENCE, Abstention
 from affectline.batch import collate
-from affectline.checkpoint import Checkpoint, lengths, load, save, subset, trained
+from affectline.checkpoint import EXTRACTORS, Checkpoint, lengths, load, save, subset, trained
+from affectline.corpora.synthetic import Pointer
+from affectline.features import Extractor
 from affectline.features.audio_mel import Mel
 from affectline.features.text_tokens import Tokens
 from affectline.features.video_faces import Faces
@@ -126,3 +130,13 @@ def test_lengths_are_of_the_longest_stream_of_each_modality() -> None:
     }
     assert lengths(features) == {Modality.AUDIO: 7, Modality.TEXT: 3}
     assert subset([Modality.TEXT, Modality.AUDIO]) == subset([Modality.AUDIO, Modality.TEXT]) == "audio+text"
+
+
+def test_every_extractor_comes_back_as_it_was_without_its_weights():
+    made: list[Extractor] = [Pointer("text.words", 8)]
+    made += [kind() for kind in EXTRACTORS.values() if kind is not Pointer]  # pyright: ignore[reportCallIssue]
+    for extractor in made:
+        assert isinstance(extractor, Extractor), extractor
+        settings = json.loads(json.dumps({"name": type(extractor).__name__, **asdict(extractor)}))  # pyright: ignore
+        assert checkpoints._extractor(settings) == extractor
+    assert len({extractor.stream for extractor in made}) == len(made)

@@ -18,6 +18,8 @@ LAYERS = [
 HEAVY = {
     "av": {"media"},
     "faster_whisper": set(),
+    "feat": set(),
+    "hear21passt": set(),
     "lightning": set(),
     "opensmile": set(),
     "pyannote": set(),

@@ -58,15 +58,17 @@ def test_a_folder_without_safetensors_is_refused(folder: Path):
 
 
 def test_a_name_is_asked_of_the_hub(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    asked: list[tuple[str, list[str]]] = []
+    asked: list[tuple[str, str | None]] = []
 
-    def fetch(repository: str, *, allow_patterns: list[str]) -> str:
-        asked.append((repository, allow_patterns))
+    def fetch(repository: str, *, revision: str | None, allow_patterns: list[str]) -> str:
+        assert allow_patterns == ["config.json", "model.safetensors"]
+        asked.append((repository, revision))
         return str(folder)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
     pretrained.load(ResNetModel, "somebody/resnet")
-    assert asked == [("somebody/resnet", ["config.json", "model.safetensors"])]
+    pretrained.load(ResNetModel, "somebody/resnet@0a1b")
+    assert asked == [("somebody/resnet", None), ("somebody/resnet", "0a1b")]
 
 
 def test_without_network_the_error_says_what_to_give(monkeypatch: pytest.MonkeyPatch):

@@ -19,29 +19,30 @@ from affectline.batch import Features
 from affectline.corpora.synthetic import Pointer
 from affectline.features import Extractor, extract
 from affectline.features.audio_mel import Mel
+from affectline.features.audio_passt import PaSST
 from affectline.features.opensmile import ComParE, EGeMAPS
 from affectline.features.ready import Ready
 from affectline.features.text_encoded import Encoded
 from affectline.features.text_minilm import MiniLM
+from affectline.features.text_mpnet import MPNet
 from affectline.features.text_tokens import Tokens
 from affectline.features.text_turns import Turns
 from affectline.features.text_windows import Windows
+from affectline.features.video_aus import ActionUnits
+from affectline.features.video_c3d import Motion
 from affectline.features.video_expression import Expression
 from affectline.features.video_faces import Faces
+from affectline.features.video_scene import Scene
+from affectline.features.video_visextnet import VisExtNet
 from affectline.files import atomic_write
 from affectline.models import MODELS, Inferred, infer
 from affectline.types import Conversation, LabelSpace, Modality, Prediction, modality_of
 
 FORMAT = 1
-EXTRACTORS = {
-    e.__name__: e
-    for e in (
-        *(Tokens, Turns, Windows, MiniLM, Encoded),
-        *(Mel, EGeMAPS, ComParE),
-        *(Faces, Expression),
-        *(Ready, Pointer),
-    )
-}
+TEXT = (Tokens, Turns, Windows, Encoded, MiniLM, MPNet)
+AUDIO = (Mel, EGeMAPS, ComParE, PaSST)
+VIDEO = (Faces, Expression, VisExtNet, Motion, ActionUnits, Scene)
+EXTRACTORS = {e.__name__: e for e in (*TEXT, *AUDIO, *VIDEO, Ready, Pointer)}
 CHUNK = 4  # utterances in memory at once, with their sound and pictures
 
 

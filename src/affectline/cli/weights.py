@@ -74,6 +74,21 @@ def _all() -> Iterator[Weights]:
         "MIT",
         'the hub, when asked for: Systran/faster-whisper-MODEL; pip install "affectline[asr]"',
     )
+    hub = "the hub, when asked for: microsoft/"
+    yield Weights("MPNet", "reads words (text.mpnet)", "MIT", f"{hub}mpnet-base")
+    yield Weights("ResNet-101", "looks at scenes (video.scene)", "Apache-2.0", f"{hub}resnet-101")
+    yield Weights(
+        "PaSST",
+        "hears sounds (audio.passt)",
+        "Apache-2.0",
+        'its package, when asked for; pip install "affectline[passt]"',
+    )
+    yield Weights(
+        "py-feat",
+        "finds action units (video.aus)",
+        "for research, see its LICENSES",
+        'its package, when asked for; pip install "affectline[aus]"',
+    )
     yield Weights(
         "pyannote speaker-diarization-community-1",
         "tells speakers apart (--diarization pyannote)",

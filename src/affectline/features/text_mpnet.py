@@ -39,12 +39,13 @@ class MPNet:
     Code:  one vector for the sentence, of all-mpnet-base-v2.
     Here:  the paper's words; `weights` may name that network too.
 
-    `weights`: a folder with config.json, model.safetensors and tokenizer.json, or a name on the hub.
+    `weights`: a folder with config.json, model.safetensors and tokenizer.json, or a name on the hub, here at
+    a commit.
     `limit`: word pieces read at most; words behind them are not there.
     `device`: where it is computed.
     """
 
-    weights: str = "microsoft/mpnet-base"
+    weights: str = "microsoft/mpnet-base@6996ce1e91bd2a9c7d7f61daec37463394f73f09"
     limit: int = LONGEST
     device: str = field(default="cpu", repr=False)
 

@@ -25,11 +25,12 @@ class Scene:
     Here:  one frame every sixteenth of the utterance, in the colours that the network was trained on. All of
            the picture becomes the square that it was trained on: a scene reaches to the edges.
 
-    `weights`: a folder with config.json and model.safetensors, or a name on the hub.
+    `weights`: a folder with config.json and model.safetensors, or a name on the hub, here at a commit: the
+    main branch has no safetensors.
     `width`: how many numbers it gives. `device`: where it is computed.
     """
 
-    weights: str = "microsoft/resnet-101"
+    weights: str = "microsoft/resnet-101@5b977138c80713ccee33a115e91899aea7a2f9a6"
     width: int = 2048
     device: str = field(default="cpu", repr=False)
 

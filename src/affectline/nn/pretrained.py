@@ -17,7 +17,11 @@ CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
 def files_of(source: str, names: Sequence[str] = (CONFIG, WEIGHTS)) -> Path:
-    """The folder with these files: `source` itself, else the local copy of the hub's repository of that name.
+    """The folder with these files: `source` itself, else the local copy of a repository of the hub.
+
+    Args:
+        source: a folder; or a name on the hub, as it is now or, after an @, at a commit: "owner/name@commit".
+        names: of the files.
 
     Raises:
         ValueError: `source` is neither, or a file is not there.
@@ -29,15 +33,16 @@ def files_of(source: str, names: Sequence[str] = (CONFIG, WEIGHTS)) -> Path:
     return folder
 
 
-def _fetched(repository: str, names: Sequence[str]) -> Path:
+def _fetched(source: str, names: Sequence[str]) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    repository, _, commit = source.partition("@")
     try:
-        return Path(snapshot_download(repository, allow_patterns=list(names)))
+        return Path(snapshot_download(repository, revision=commit or None, allow_patterns=list(names)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise ValueError(
-            f"{repository!r} is no folder here and could not be fetched from the hub ({error}); "
+            f"{source!r} is no folder here and could not be fetched from the hub ({error}); "
             f"give a folder with {', '.join(names)}"
         ) from error
 
@@ -61,7 +66,7 @@ def load(kind: type[Network], source: str, **settings: bool) -> Network:
 
     Args:
         kind: the network's class, one of transformers'.
-        source: a folder, or a name on the hub, with config.json and model.safetensors.
+        source: a folder, or a name on the hub, as `files_of` takes it.
         settings: for the class, beside the config.
 
     Raises:

@@ -1,12 +1,12 @@
-"""Transformers that read words and are trained along: MiniLM as it is installed, others by name or folder."""
+"""Transformers that read words and are trained along: MiniLM as it is installed, or a RoBERTa."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from affectline.nn import pretrained
 from affectline.nn.minilm import load_minilm, load_tokenizer
 
 if TYPE_CHECKING:
@@ -21,21 +21,16 @@ def load_encoder(name: str) -> "PreTrainedModel":
     """A new copy of an encoder, in evaluation mode, without a pooling layer.
 
     Args:
-        name: "minilm", a name on the hub ("FacebookAI/roberta-base") or a folder in its format.
+        name: "minilm"; or a RoBERTa, by its name on the hub ("FacebookAI/roberta-base") or its folder.
 
     Raises:
-        ValueError: the weights are nowhere, or are those of EmoBERTa.
+        ValueError: the weights are nowhere, are another network's, or are those of EmoBERTa.
     """
     if name == MINILM:
         return load_minilm()
-    from transformers import AutoModel
+    from transformers import RobertaModel
 
-    try:
-        with torch.random.fork_rng(devices=[]):
-            found = AutoModel.from_pretrained(_allowed(name), add_pooling_layer=False)
-    except OSError as error:
-        raise ValueError(_nowhere(name, error)) from error
-    return found.eval()
+    return pretrained.load(RobertaModel, _allowed(name), add_pooling_layer=False).requires_grad_(True)
 
 
 def load_pieces(name: str) -> "Tokenizer":
@@ -46,15 +41,13 @@ def load_pieces(name: str) -> "Tokenizer":
     """
     if name == MINILM:
         return load_tokenizer()
-    from transformers import AutoTokenizer
+    from tokenizers import Tokenizer
 
-    try:
-        found = AutoTokenizer.from_pretrained(_allowed(name)).backend_tokenizer
-    except OSError as error:
-        raise ValueError(_nowhere(name, error)) from error
-    found.no_truncation()
-    found.no_padding()
-    return found
+    folder = pretrained.files_of(_allowed(name), ("tokenizer.json",))
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 def _allowed(name: str) -> str:
@@ -65,12 +58,6 @@ def _allowed(name: str) -> str:
             "Take FacebookAI/roberta-base, which is trained along on the train part"
         )
     return name
-
-
-def _nowhere(name: str, error: OSError) -> str:
-    reason = str(error).partition("\n")[0]
-    known = "it is a folder, but not in the hub's format" if Path(name).is_dir() else "nor on the hub"
-    return f"the text encoder {name!r} is neither a folder here {known} ({reason}); give the path of one"
 
 
 class TextEncoder(nn.Module):
