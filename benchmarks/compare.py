@@ -131,7 +131,7 @@ class Family:
             return Answers(file["logits"], float(file["best"]))
 
     def _train(self, recipe: Recipe, seed: int) -> Answers:
-        extractors = tuple(_of_seed(e, seed, self.runs) for e in recipe.extractors)
+        extractors = tuple(of_seed(e, seed, self.runs) for e in recipe.extractors)
         seeded = replace(recipe, extractors=extractors, train=replace(recipe.train, seed=seed))
         train, dev, test = (read(seeded, self.data, split) for split in ("train", "dev", "test"))
         chosen_on = test if recipe.train.keep == "last" else dev  # the last epoch is no choice
@@ -142,7 +142,7 @@ class Family:
         return Answers(infer(model, test.conversations, test.features, recipe.labels).logits, max(scores))
 
 
-def _of_seed(extractor: object, seed: int, runs: Path) -> object:
+def of_seed(extractor: object, seed: int, runs: Path) -> object:
     if isinstance(extractor, Encoded):
         return Encoded(str(runs / Path(extractor.checkpoint).name / f"seed{seed}"))
     return extractor

@@ -66,6 +66,7 @@ def train(
         devices: How many of them, on each node; each sees its share of every batch.
         nodes: How many computers; start the command on each as torchrun does.
     """
+    from affectline.nn.ranks import leads
     from affectline.recipes import find, train_recipe
     from affectline.training import Machines
 
@@ -84,7 +85,8 @@ def train(
             def told(
                 stage: str, share: float, terms: Mapping[str, float], to: terminal.Stages = stages
             ) -> None:
-                to(stage, share, "  ".join(f"{name} {value:.4f}" for name, value in terms.items()))
+                if leads():
+                    to(stage, share, "  ".join(f"{name} {value:.4f}" for name, value in terms.items()))
 
             train_recipe(
                 chosen,
@@ -96,7 +98,8 @@ def train(
                 resume=resume,
                 progress=told,
             )
-        print(target)
+        if leads():
+            print(target)
     return 0
 
 

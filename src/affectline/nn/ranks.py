@@ -1,9 +1,18 @@
-"""Training on several devices: what a loss over a whole batch needs from the other ranks."""
+"""Training on several devices: who writes, and what a loss over a whole batch needs from the other ranks."""
+
+import os
 
 import torch
 import torch.distributed as dist
 from jaxtyping import Shaped
 from torch import Tensor
+
+
+def leads() -> bool:
+    """Whether this process is rank 0, which alone writes and says how far it is; also before ranks meet."""
+    if dist.is_initialized():
+        return dist.get_rank() == 0
+    return os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"
 
 
 def everywhere(x: Shaped[Tensor, "sample *dims"]) -> Shaped[Tensor, "all *dims"]:

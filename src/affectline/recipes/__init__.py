@@ -19,6 +19,7 @@ from affectline.evaluation import fit_calibration, fit_temperature, fit_threshol
 from affectline.evaluation.metrics import choose_one, decision_metrics
 from affectline.features import Extractor, extract
 from affectline.models import Inferred, infer
+from affectline.nn.ranks import leads
 from affectline.training import Augment, Machines, Objective, Shuffled, Train, fit
 from affectline.types import Conversation, LabelSpace, Modality, modality_of
 
@@ -142,7 +143,10 @@ def train_recipe(
     resume: bool = False,
     progress: Progress = lambda *_: None,
 ) -> Checkpoint:
-    """Read, extract, fit, calibrate, choose thresholds on dev, and write the checkpoint to `out`."""
+    """Read, extract, fit, calibrate, choose thresholds on dev, and write the checkpoint to `out`.
+
+    Of several processes each gives the checkpoint, and rank 0 alone writes it.
+    """
     if isinstance(recipe, Fusion):
         from affectline.recipes import joining  # which needs this module
 
@@ -153,7 +157,8 @@ def train_recipe(
     train, dev = (load(recipe, root, split, progress) for split in ("train", "dev"))
     model = run(recipe, train, dev, out, machines=machines, resume=resume, progress=progress)
     checkpoint = finish(recipe, model, dev, name=name or out.name)
-    save(checkpoint, out)
+    if leads():
+        save(checkpoint, out)
     return checkpoint
 
 

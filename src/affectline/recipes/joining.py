@@ -20,6 +20,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from affectline.checkpoint import Checkpoint, load, load_trained, save, trained
 from affectline.models import Inferred, infer
 from affectline.models.late_fusion import STREAMS, LateFusion
+from affectline.nn.ranks import leads
 from affectline.recipes import Data, Fusion, Progress, fit_abstention, thresholds, train_recipe, versions
 from affectline.recipes import load as load_split
 from affectline.training import Machines
@@ -47,7 +48,8 @@ def train(
         parts[modality] = load(folder) if done else train_recipe(recipe, root, folder, **settings)
     dev = {m: load_split(recipe, root, "dev", progress) for m, recipe in fusion.parts.items()}
     checkpoint = join(fusion, parts, dev, name=name or out.name, seed=seed)
-    save(checkpoint, out, half=True)
+    if leads():
+        save(checkpoint, out, half=True)
     return checkpoint
 
 
