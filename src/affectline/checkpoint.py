@@ -79,7 +79,8 @@ class Checkpoint:
 
         A model without context sees a few utterances at a time, so that an hour of video never is in memory.
         """
-        pieces = conversations if self.model.context else [p for c in conversations for p in _pieces(c)]
+        spoken = [c for c in conversations if len(c)]
+        pieces = spoken if self.model.context else [p for c in spoken for p in _pieces(c)]
         size = 1 if self.model.context else CHUNK
         flat: list[Prediction] = []
         for start in range(0, len(pieces), size):

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -65,6 +66,14 @@ class Train:
     keep: Literal["best", "last"] = "best"
     precision: str = "32-true"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "every", "clip"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be over 0")
+        for name in ("warmup", "average"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be a share: from 0 to under 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,8 +205,7 @@ class _Run:
             terms = self.step(batch.share(fabric.global_rank, fabric.world_size).to(fabric.device))
             self.optimizer.zero_grad()
             fabric.backward(sum(terms.values(), torch.zeros((), device=fabric.device)))
-            clip = self.train.clip
-            fabric.clip_gradients(self.step, self.optimizer, max_norm=clip, error_if_nonfinite=True)
+            self._clip(number)
             self.optimizer.step()
             _follow(self.average, self.model, self.train.average)
             for name, term in terms.items():
@@ -205,16 +213,33 @@ class _Run:
             progress((done + 1) / len(epochs), {name: total / (done + 1) for name, total in seen.items()})
         return {name: total / len(epochs) for name, total in seen.items()}
 
+    def _clip(self, number: int) -> None:
+        clip = self.train.clip
+        try:
+            self.fabric.clip_gradients(self.step, self.optimizer, max_norm=clip, error_if_nonfinite=True)
+        except RuntimeError as error:
+            raise ValueError(
+                f"the gradient is not finite any more in epoch {number + 1}: lower train.learning_rate, or "
+                "another train.precision; what was learnt up to the epoch before is kept"
+            ) from error
+
     def state(self) -> dict[str, Any]:
         optimizer = self.optimizer.state_dict()
         return {"model": trained(self.model), "average": trained(self.average), "optimizer": optimizer}
 
     def restore(self, path: Path) -> list[dict[str, float]]:
         """Go on from the state in a file; what happened before it."""
-        state = torch.load(path, weights_only=True)
-        load_trained(self.model, state["model"])
-        load_trained(self.average, state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        try:
+            state = torch.load(path, weights_only=True)
+            load_trained(self.model, state["model"])
+            load_trained(self.average, state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (pickle.UnpicklingError, EOFError) as error:
+            raise ValueError(f"{path} is damaged: begin anew, without --resume") from error
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise ValueError(
+                f"{path} is damaged or of another training ({error}): begin anew, without --resume"
+            ) from error
         return state["past"]
 
 

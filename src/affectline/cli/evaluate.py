@@ -166,16 +166,36 @@ class Judge:
     labels: "LabelSpace"
 
     def truth(self, conversations: "Sequence[Conversation]") -> "Truth":
-        """Of the labels that the checkpoint has; what else a corpus names does not count."""
+        """Of the labels that the checkpoint has."""
         from affectline.evaluation import Truth
 
+        some, by_speaker = getattr(self.module, "SOME_LABELS", {}), _by_speaker(conversations)
+        return Truth.of(self.shared(conversations), self.labels, by_speaker=by_speaker, some=some)
+
+    def shared(self, conversations: "Sequence[Conversation]") -> "list[Conversation]":
+        """With the labels that the checkpoint has; what else a corpus names does not count.
+
+        Where one label holds, an utterance of another one does not count at all: no answer would be right.
+
+        Raises:
+            ValueError: where no label of the checkpoint holds anywhere.
+        """
         names = set(self.labels.names)
-        known = [
-            replace(c, utterances=tuple(replace(u, emotions=u.emotions and u.emotions & names) for u in c))
+        found = {emotion for c in conversations for u in c for emotion in u.emotions or ()}
+        if not found & names:
+            raise ValueError(
+                f"the checkpoint answers {', '.join(self.labels.names)}; the corpus has none of these, but "
+                f"{', '.join(sorted(found)) or 'no labels'}: it cannot judge this checkpoint"
+            )
+
+        def kept(emotions: frozenset[str] | None) -> frozenset[str] | None:
+            some = None if emotions is None else emotions & names
+            return some if some or self.labels.multilabel else None
+
+        return [
+            replace(c, utterances=tuple(replace(u, emotions=kept(u.emotions)) for u in c))
             for c in conversations
         ]
-        some = getattr(self.module, "SOME_LABELS", {})
-        return Truth.of(known, self.labels, by_speaker=_by_speaker(conversations), some=some)
 
     def run(self, checkpoint: "Checkpoint", name: str, stages: terminal.Stages) -> "Run":
         """The scores of a checkpoint, and the thresholds that hold for what each utterance has."""
@@ -192,7 +212,7 @@ class Judge:
                 replace(e, whole=True) if isinstance(e, Faces) else e for e in checkpoint.extractors
             )
             checkpoint = replace(checkpoint, extractors=extractors)
-        rows = checkpoint.predict(self.conversations, progress=lambda share: stages(name, share))
+        rows = checkpoint.predict(self.shared(self.conversations), progress=lambda share: stages(name, share))
         predictions = [prediction for row in rows for prediction in row]
         half = (0.5,) * len(self.labels.names)
         scores = [[p.scores[label] for label in self.labels.names] for p in predictions]

@@ -63,7 +63,7 @@ def extract(
     Utterances of equal content share one array, so do not write into it.
 
     Raises:
-        ValueError: if two extractors make the same stream, or one breaks its own shape.
+        ValueError: if two extractors make the same stream, or one breaks its own shape or makes a NaN.
     """
     streams = [extractor.stream for extractor in extractors]
     if len(set(streams)) < len(streams):
@@ -117,5 +117,10 @@ def _run(extractor: Extractor, items: dict[str, Item]) -> dict[str, Array]:
             raise ValueError(
                 f"{extractor!r} made {array.dtype} {array.shape} for {conversation.utterances[index].id!r}, "
                 f"but declares {np.dtype(extractor.dtype)} (time, {', '.join(map(str, extractor.shape))})"
+            )
+        if not np.isfinite(array).all():
+            raise ValueError(
+                f"{extractor!r} made a NaN or an infinity for {conversation.utterances[index].id!r}; repair "
+                f"what it reads, or name {extractor.stream} in what that utterance is `missing`"
             )
     return dict(zip(items, arrays, strict=True))

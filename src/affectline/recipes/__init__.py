@@ -64,6 +64,10 @@ class Recipe:
     start: Callable[[nn.Module], None] | None = None
     data: str = ""
 
+    def __post_init__(self) -> None:
+        if self.select not in SELECT:
+            raise ValueError(f"select is {self.select!r}; there are {', '.join(SELECT)}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fusion:
@@ -91,14 +95,19 @@ def load(recipe: Recipe, root: Path, split: str, progress: Progress = lambda *_:
     """Read a split of the recipe's corpus and extract its features.
 
     Raises:
-        ValueError: where a stream is nowhere in the train part: nothing could be learnt of it.
+        ValueError: where there is nothing to read, or a stream has nothing in any utterance.
     """
-    data = featured(recipe, recipe.read(root / recipe.corpus, split), split, progress)
-    for stream in (e.stream for e in recipe.extractors):
-        if split == "train" and not any(len(u[stream]) for row in data.features for u in row):
+    conversations = [c for c in recipe.read(root / recipe.corpus, split) if len(c)]
+    if not conversations:
+        raise ValueError(
+            f"{root / recipe.corpus} has no utterance in its part {split!r}; get the corpus again"
+        )
+    data = featured(recipe, conversations, split, progress)
+    for stream in (extractor.stream for extractor in recipe.extractors):
+        if not any(len(utterance[stream]) for row in data.features for utterance in row):
             raise ValueError(
-                f"no utterance of {recipe.corpus}'s train part has the stream {stream!r}: are its clips and "
-                f"features in {root / recipe.corpus}? Or train without it"
+                f"no utterance of {root / recipe.corpus}, part {split!r}, has anything of {stream}: are its "
+                "clips where they belong?"
             )
     return data
 

@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from affectline import recipes
 from affectline.recipes import Fusion, Recipe
@@ -83,8 +83,13 @@ def _set(settings: Any, path: Sequence[str], value: str, change: str) -> Any:
         return {k: _changed(v, rest, value, change) if str(k) == name else v for k, v in settings.items()}
     if not is_dataclass(settings):
         raise ValueError(f"{change}: {settings!r} has no settings inside it, so .{name} leads nowhere")
-    _check(name, [f.name for f in fields(settings)], settings, change)
-    return replace(settings, **{name: _changed(getattr(settings, name), rest, value, change)})  # pyright: ignore
+    kinds = {f.name: f.type for f in fields(settings)}
+    _check(name, list(kinds), settings, change)
+    changed = _changed(getattr(settings, name), rest, value, change)
+    allowed = get_args(kinds[name]) if get_origin(kinds[name]) is Literal else ()
+    if allowed and changed not in allowed:
+        raise ValueError(f"{change}: {name} is one of {', '.join(map(str, allowed))}")
+    return replace(settings, **{name: changed})  # pyright: ignore
 
 
 def _check(name: str, known: Sequence[str], settings: Any, change: str) -> None:
