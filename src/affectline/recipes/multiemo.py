@@ -147,6 +147,7 @@ def _paper(labels: LabelSpace, corpus: str, read: Read, batch: int) -> Recipe:
             decay=0.95,
             every=10,
             warmup=0.0,
+            patience=100,
         ),
         select="weighted_f1",
         data=f"{corpus.upper()}, for research",
