@@ -250,7 +250,7 @@ def mosi() -> Recipe:
 def mosi_published() -> Recipe:
     """CMU-MOSI, the division and the features of Poria et al. 2017: they have seen labels, so is dev blind.
 
-    Settings are those of `mosi` and the last epoch is kept, of as many as were best on the dev part of `mosi`.
+    Settings are those of `mosi`. The last epoch is kept, of as many as were best on the dev part of `mosi`.
     """
     return replace(
         mosi(),
