@@ -17,7 +17,7 @@ demo: $(VENV)/ready-offline
 	$(VENV)/bin/affectline analyze examples/demo.mp4 --transcript examples/demo.srt --out runs --formats json,html
 
 test: $(VENV)/ready-dev
-	$(VENV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile
 
 check: $(VENV)/ready-dev
 	$(VENV)/bin/ruff check .

@@ -209,7 +209,7 @@ SECTIONS = (
         "Models side by side on CMU-MOSI, official split",
         "The words as the MiniLM of the same seed has learnt to read them (above), and the published audio "
         "features, which have seen no labels. The epoch is chosen on dev.",
-        ("compare_mosi",),
+        ("side_by_side_mosi",),
     ),
     Section(
         "Models side by side on CMU-MOSI, the published features",
@@ -217,11 +217,11 @@ SECTIONS = (
         "that a validation part is blind: settings and number of epochs were fixed beforehand on the dev part"
         " of the official split, and the last epoch counts. What choosing the epoch on the test part would "
         "have given is stamped LEAKY.",
-        ("compare_mosi_published",),
+        ("side_by_side_mosi_published",),
         (
             Goal(
                 "weighted F1, the better of MultiEMO and AMuSE over the bc-LSTM",
-                "compare_mosi_published",
+                "side_by_side_mosi_published",
                 ("lead",),
                 0.0,
                 beside="bc-LSTM chosen on the blind validation: 0.780; the authors' MultiEMO about 0.77",
@@ -232,7 +232,7 @@ SECTIONS = (
         "Models side by side on MELD, words alone",
         "The words as the MiniLM of the same seed has learnt to read them. The epoch is chosen on dev. The "
         "settings of the release with its way to choose, by the test part, are stamped LEAKY.",
-        ("compare_meld",),
+        ("side_by_side_meld",),
     ),
     Section(
         "Training at paper size",

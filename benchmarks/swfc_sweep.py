@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks._record import parser, record
-from benchmarks.compare import of_seed, read
+from benchmarks.side_by_side import of_seed, read
 
 from affectline.models import infer
 from affectline.recipes import SELECT, Recipe, multiemo, run

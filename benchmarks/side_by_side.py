@@ -1,10 +1,10 @@
 """Models beside one another on the same ready-made features, each with several seeds.
 
-`python -m benchmarks.compare [FAMILY...] [--seeds 0,1,2,3,4] [--runs DIR]` writes
-docs/results/compare_mosi_published.json ... The families meld and mosi read the words as runs/ has learnt to
-(`python -m benchmarks.conversations` trains that). mosi_published keeps the last of a fixed number of epochs;
-what the best epoch by the test part would have given stands beside it as LEAKY. What a model and a seed have
-answered is kept in DIR/compare and not computed again.
+`python -m benchmarks.side_by_side [FAMILY...] [--seeds 0,1,2,3,4] [--runs DIR]` writes
+docs/results/side_by_side_mosi.json ... The families meld and mosi read the words as the encoders in DIR have
+learnt to, which `python -m benchmarks.conversations` trains. mosi_published keeps the last of a fixed number
+of epochs; what the best epoch by the test part would have given stands beside it as LEAKY. What a model and a
+seed have answered is kept in DIR/side_by_side and not computed again.
 """
 
 import csv
@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks._bc_lstm import BcLSTM, objective
+from benchmarks._bc_lstm import Config as BcConfig
 from benchmarks._record import parser, record
-from benchmarks.bc_lstm import BcLSTM, objective
-from benchmarks.bc_lstm import Config as BcConfig
 from scipy.special import softmax
 
 from affectline.evaluation import Run, Truth, evaluate
@@ -127,7 +127,7 @@ class Family:
 
     def _answers(self, title: str, recipe: Recipe, seed: int) -> Answers:
         """Of one seed: as they were kept, or trained now."""
-        path = self.runs / "compare" / self.name / f"{title.replace(' ', '_')}_{seed}.npz"
+        path = self.runs / "side_by_side" / self.name / f"{title.replace(' ', '_')}_{seed}.npz"
         if not path.is_file():
             made = self._train(recipe, seed)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -177,4 +177,4 @@ if __name__ == "__main__":
     chosen = arguments.parse_args()
     for family in chosen.families or FAMILIES:
         seeds = [int(n) for n in chosen.seeds.split(",")]
-        record(f"compare_{family}", Family(family, seeds, chosen.data, chosen.runs).measure())
+        record(f"side_by_side_{family}", Family(family, seeds, chosen.data, chosen.runs).measure())
