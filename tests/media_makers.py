@@ -1,6 +1,6 @@
 """Small media whose content is known: a picture shows its number, a sound is a function of time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,6 +19,7 @@ SOUND_CODECS = {
     ".ogg": "libopus",
     ".webm": "libopus",
 }
+Draw = Callable[[int, tuple[int, int]], np.ndarray]  # picture n of (width, height)
 CLOCK = Fraction(1, 90_000)  # of pictures at given times
 
 
@@ -95,12 +96,14 @@ def make_video(
     options: dict[str, str] | None = None,
     interleaved: bool = False,
     header_first: bool = False,
+    draw: Draw | None = None,
 ) -> Path:
     """A video whose picture n shows the number n, at `times` or `rate` per second, over `tone` or `wave`.
 
     `size` is (width, height) as it is seen. `rotation` is what a player turns the stored pictures by, in
     degrees counterclockwise; `mirrored`: it flips them from left to right after that. One picture in
-    `keyframes` needs no other. `header_first` puts an MP4's table of contents before its media.
+    `keyframes` needs no other. `header_first` puts an MP4's table of contents before its media. `draw`
+    shows something else than numbers.
     """
     shown = list(times) if times is not None else [n / rate for n in range(round(seconds * rate))]
     tick = CLOCK if times is not None else 1 / Fraction(rate).limit_denominator(1001)
@@ -112,7 +115,7 @@ def make_video(
         pictures.codec_context.time_base = tick
         if rotation or mirrored:
             pictures.set_display_rotation(rotation, hflip=mirrored)
-        packets = _encode_pictures(pictures, shown, size, rotation, mirrored)
+        packets = _encode_pictures(pictures, shown, size, rotation, mirrored, draw or draw_number)
         if tone is not None or wave is not None:
             sound = _add_sound(file, sound_rate, channels, sound_codec or _sound_codec(path))
             heard = _wave(wave, tone, seconds - sound_start, sound_rate)
@@ -129,13 +132,18 @@ def _decoding_time(packet: Packet) -> float:
     return float((packet.dts or 0) * packet.time_base)
 
 
-def _encode_pictures(
-    stream: VideoStream, times: Sequence[float], size: tuple[int, int], rotation: int, mirrored: bool
+def _encode_pictures(  # noqa: PLR0917
+    stream: VideoStream,
+    times: Sequence[float],
+    size: tuple[int, int],
+    rotation: int,
+    mirrored: bool,
+    draw: Draw,
 ) -> Iterator[Packet]:
     tick = stream.codec_context.time_base
     assert tick is not None
     for n, time in enumerate(times):
-        upright = draw_number(n, size)
+        upright = draw(n, size)
         upright = upright[:, ::-1] if mirrored else upright
         stored = np.ascontiguousarray(np.rot90(upright, -rotation // 90))
         frame = av.VideoFrame.from_ndarray(stored, format="rgb24").reformat(format=stream.pix_fmt)

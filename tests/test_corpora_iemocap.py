@@ -1,53 +1,17 @@
 from pathlib import Path
 
 import pytest
-from media_makers import make_sound
+from corpus_makers import EVALUATION, write_dialogue, write_sound
 
 from affectline.corpora import iemocap
 from affectline.types import Span
-
-EVALUATION = """% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]
-
-[10.0100 - 11.3925]\t{name}_F001\txxx\t[2.5000, 2.5000, 2.5000]
-C-E2:\tNeutral;\t()
-C-E3:\tAnger; Frustration;\t()
-C-E4:\tSurprise;\t(taken aback, I think; really)
-C-F1:\tHappiness;\t()
-A-E3:\tval 3; act 2; dom  2;\t()
-
-[6.2901 - 8.2357]\t{name}_M000\texc\t[2.5000, 2.5000, 2.5000]
-C-E2:\tExcited;\t()
-C-E3:\tExcited; Happiness;\t()
-C-E4:\tHappiness;\t()
-C-E1:\tNeutral state;\t()
-
-[12.0000 - 13.5000]\t{name}_M002\thap\t[2.5000, 2.5000, 2.5000]
-"""
-TRANSCRIPT = """{name}_M000 [006.2901-008.2357]: Good morning: a fine day!
-M: [LAUGHTER]
-{name}_F001 [010.0100-011.3925]: Is it?
-"""
-
-
-def write(root: Path, name: str, evaluation: str = EVALUATION, transcript: str = TRANSCRIPT) -> Path:
-    dialog = root / f"Session{int(name[3:5])}" / "dialog"
-    for part, text in (("EmoEvaluation", evaluation), ("transcriptions", transcript)):
-        (dialog / part).mkdir(parents=True, exist_ok=True)
-        (dialog / part / f"{name}.txt").write_text(text.format(name=name), encoding="utf-8")
-    return dialog
-
-
-def add_wav(root: Path, name: str) -> None:
-    wav = root / f"Session{int(name[3:5])}" / "sentences" / "wav" / name.rpartition("_")[0]
-    wav.mkdir(parents=True, exist_ok=True)
-    make_sound(wav / f"{name}.wav", seconds=1.5)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for session in range(1, 6):
         for number in range(1, 6):
-            write(tmp_path, f"Ses0{session}F_impro0{number}")
+            write_dialogue(tmp_path, f"Ses0{session}F_impro0{number}")
     return tmp_path
 
 
@@ -79,7 +43,7 @@ def test_what_has_none_of_the_six_stays_and_is_not_known(folder: Path) -> None:
 
 @pytest.mark.parametrize("code", iemocap.OTHERS)
 def test_the_other_labels_are_known_and_not_used(folder: Path, code: str) -> None:
-    write(folder, "Ses05F_impro01", EVALUATION.replace("\texc\t", f"\t{code}\t"))
+    write_dialogue(folder, "Ses05F_impro01", EVALUATION.replace("\texc\t", f"\t{code}\t"))
     assert iemocap.read(folder, "test")[0].utterances[0].emotions is None
 
 
@@ -108,7 +72,7 @@ def test_dev_is_a_tenth_of_the_dialogues_of_the_first_sessions(folder: Path) -> 
 
 def test_the_sound_of_an_utterance_is_its_clip(folder: Path) -> None:
     for utterance in ("M000", "F001"):
-        add_wav(folder, f"Ses05F_impro01_{utterance}")
+        write_sound(folder, f"Ses05F_impro01_{utterance}")
     first, second, silent = iemocap.read(folder, "test")[0]
     assert first.clip is not None
     assert first.clip.duration == pytest.approx(1.5)
@@ -131,12 +95,12 @@ def test_hidden_copies_of_a_mac_are_no_dialogues(folder: Path) -> None:
 
 
 def test_an_impossible_span_is_none(folder: Path) -> None:
-    write(folder, "Ses05F_impro01", EVALUATION.replace("6.2901 - 8.2357", "8.2357 - 8.2357"))
+    write_dialogue(folder, "Ses05F_impro01", EVALUATION.replace("6.2901 - 8.2357", "8.2357 - 8.2357"))
     assert iemocap.read(folder, "test")[0].utterances[0].span is None
 
 
 def test_a_missing_session_says_where_to_get_the_corpus(tmp_path: Path) -> None:
-    write(tmp_path, "Ses01F_impro01")
+    write_dialogue(tmp_path, "Ses01F_impro01")
     with pytest.raises(ValueError, match=r"no IEMOCAP at .*Session2.*Session1 to Session5.*on request"):
         iemocap.read(tmp_path, "train")
 
@@ -171,13 +135,13 @@ def test_an_unknown_split_names_the_splits(folder: Path) -> None:
     ],
 )
 def test_a_broken_line_is_named_with_its_number(folder: Path, old: str, new: str, message: str) -> None:
-    write(folder, "Ses05F_impro02", EVALUATION.replace(old, new))
+    write_dialogue(folder, "Ses05F_impro02", EVALUATION.replace(old, new))
     with pytest.raises(ValueError, match=r"Ses05F_impro02\.txt " + message):
         iemocap.read(folder, "test")
 
 
 def test_a_file_that_is_no_text_is_refused(folder: Path) -> None:
-    dialog = write(folder, "Ses05F_impro02")
+    dialog = write_dialogue(folder, "Ses05F_impro02")
     (dialog / "transcriptions" / "Ses05F_impro02.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match=r"Ses05F_impro02\.txt is not text in UTF-8"):
         iemocap.read(folder, "test")

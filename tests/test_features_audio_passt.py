@@ -1,12 +1,11 @@
 """The stream "audio.passt", with functions that have the signatures of hear21passt 0.0.26."""
 
 import sys
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from package_makers import put_passt
 
 from affectline.features import audio_passt, extract
 from affectline.features.audio_passt import RATE, PaSST, averaged
@@ -14,42 +13,9 @@ from affectline.media import MemoryClip
 from affectline.types import Conversation, Utterance
 
 
-class Wrapper(nn.Module):
-    """Windows and hop of the real one; of each window the mean, in all of 768 numbers."""
-
-    def __init__(self, mode: str) -> None:
-        super().__init__()
-        self.mode = mode
-        self.weight = nn.Parameter(torch.rand(1))
-
-    def get_timestamp_embeddings(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        assert self.mode == "embed_only"
-        assert not self.training
-        print("patch_embed :", audio.shape)
-        torch.rand(1)
-        window, hop = 160 * RATE // 1000, 50 * RATE // 1000
-        padded = nn.functional.pad(audio[:, None], (window // 2, window // 2), mode="reflect")[:, 0]
-        means = padded.unfold(1, window, hop).mean(dim=2)
-        return means[..., None].expand(-1, -1, 768), torch.arange(means.shape[1])[None] * 50.0
-
-
-def load_model(model_path="", mode="all"):
-    print("Loading PASST TRAINED ON AUDISET")
-    return Wrapper(mode)
-
-
-def get_timestamp_embeddings(audio, model):
-    model.eval()
-    with torch.no_grad():
-        return model.get_timestamp_embeddings(audio)
-
-
 @pytest.fixture(autouse=True)
 def hear21passt(monkeypatch: pytest.MonkeyPatch):
-    module = ModuleType("hear21passt.base")
-    module.__dict__.update(load_model=load_model, get_timestamp_embeddings=get_timestamp_embeddings)
-    monkeypatch.setitem(sys.modules, "hear21passt", ModuleType("hear21passt"))
-    monkeypatch.setitem(sys.modules, "hear21passt.base", module)
+    put_passt(monkeypatch)
     audio_passt._network.cache_clear()
     yield
     audio_passt._network.cache_clear()

@@ -5,48 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import MPNetConfig, MPNetForMaskedLM, MPNetModel, MPNetTokenizer
+from network_makers import MPNET, tiny_mpnet
+from transformers import MPNetConfig, MPNetForMaskedLM, MPNetModel
 
 from affectline.features import extract, text_mpnet
 from affectline.features.text_mpnet import MPNet
 from affectline.nn import pretrained
 from affectline.types import Conversation, Utterance
 
-PUBLISHED = {
-    "vocab_size": 30527,
-    "max_position_embeddings": 514,
-    "hidden_size": 768,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "intermediate_size": 3072,
-    "layer_norm_eps": 1e-5,
-    "relative_attention_num_buckets": 32,
-    "hidden_act": "gelu",
-    "bos_token_id": 0,
-    "pad_token_id": 1,
-    "eos_token_id": 2,
-}
-"""config.json of microsoft/mpnet-base and of sentence-transformers/all-mpnet-base-v2."""
-PIECES = ["i", "'", "m", "un", "##happy", "##bel", "well", ".", "cafe", "so", "very"]
-
-
-def vocabulary() -> dict[str, int]:
-    """The published size and places of the special pieces; our few pieces between them."""
-    special = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "[UNK]": 104, "<mask>": 30526}
-    numbers = dict(zip(PIECES, range(2000, 2000 + len(PIECES)), strict=True)) | special
-    free = set(range(30527)) - set(numbers.values())
-    return numbers | {f"unused{n}": n for n in free}
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One thin layer that knows the first pieces, saved with its head, as the published network is."""
-    path = tmp_path_factory.mktemp("mpnet")
-    sizes = {**PUBLISHED, "vocab_size": 2100, "num_hidden_layers": 1, "intermediate_size": 8}
-    torch.manual_seed(0)
-    MPNetForMaskedLM(MPNetConfig(**sizes)).save_pretrained(path)
-    MPNetTokenizer(vocab=vocabulary(), unk_token="[UNK]").save_pretrained(path)
-    return path
+    return tiny_mpnet(tmp_path_factory.mktemp("mpnet"))
 
 
 def words(folder: Path, *texts: str | None, limit: int = 512) -> list[np.ndarray]:
@@ -89,14 +59,14 @@ def test_no_words_are_missing_words(folder: Path, text: str | None):
 
 
 def test_the_positions_and_the_padding_are_the_published_ones():
-    assert PUBLISHED["pad_token_id"] == text_mpnet.PAD
-    assert PUBLISHED["max_position_embeddings"] - text_mpnet.PAD - 1 == text_mpnet.LONGEST
-    assert MPNet.shape == (PUBLISHED["hidden_size"],)
+    assert MPNET["pad_token_id"] == text_mpnet.PAD
+    assert MPNET["max_position_embeddings"] - text_mpnet.PAD - 1 == text_mpnet.LONGEST
+    assert MPNet.shape == (MPNET["hidden_size"],)
 
 
 def test_the_published_network_has_these_weights_and_no_others():
     with torch.device("meta"):
-        network = MPNetModel(MPNetConfig(**PUBLISHED), add_pooling_layer=False)
+        network = MPNetModel(MPNetConfig(**MPNET), add_pooling_layer=False)
     layer = {
         **{f"attention.attn.{n}.weight": (768, 768) for n in "qkvo"},
         **{f"attention.attn.{n}.bias": (768,) for n in "qkvo"},

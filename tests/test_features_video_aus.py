@@ -1,76 +1,20 @@
 """The stream "video.aus", with a detector that has the signature and the table of py-feat 2.1.5."""
 
 import sys
-from types import ModuleType
 
 import numpy as np
-import pandas as pd
 import pytest
-import torch
+from package_makers import Detectorv1, put_feat
 
 from affectline.features import extract, video_aus
 from affectline.features.video_aus import UNITS, ActionUnits
 from affectline.media import MemoryClip
 from affectline.types import Conversation, FaceTrack, Utterance
 
-TABLE = (1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 43)
-BOX = ["FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight", "FaceScore"]
-
-
-class Detectorv1:
-    """Finds a small face in the left of every third picture, and a large one in the right of every second."""
-
-    made: dict[str, object]
-
-    def __init__(  # noqa: PLR0917
-        self,
-        face_model="retinaface",
-        landmark_model="mobilefacenet",
-        au_model="xgb",
-        emotion_model="resmasknet",
-        identity_model="arcface",
-        gaze_model="l2cs",
-        device="cpu",
-    ):
-        Detectorv1.made = {"au": au_model, "device": device}
-        Detectorv1.made |= {"emotion": emotion_model, "identity": identity_model, "gaze": gaze_model}
-
-    def detect(  # noqa: PLR0917
-        self,
-        inputs,
-        data_type="image",
-        output_size=None,
-        batch_size=1,
-        num_workers=0,
-        pin_memory=False,
-        face_identity_threshold=0.8,
-        face_detection_threshold=0.5,
-        skip_frames=None,
-        progress_bar=True,
-        save=None,
-        **kwargs,
-    ):
-        assert data_type == "tensor"
-        assert inputs.dtype == torch.uint8
-        assert inputs.shape[1:] == (3, 40, 60)
-        rows = [row for n, picture in enumerate(inputs) for row in self.faces(n, int(picture[0, 0, 0]))]
-        return pd.DataFrame(rows)
-
-    def faces(self, n: int, number: int) -> list[dict[str, float]]:
-        boxes = [(5, 10, 10, 12, 0.9)] * (number % 3 == 0) + [(30, 5, 20, 30, 0.8)] * (number % 2 == 0)
-        units = {f"AU{u:02}": u + number / 100 for u in TABLE}
-        rows = [{**dict(zip(BOX, box, strict=True)), **units, "frame": n} for box in boxes]
-        for row in rows:
-            row["AU01"] = -1.0 if row["FaceRectX"] == 30 else 1.0
-        none = dict.fromkeys([*BOX, *units], float("nan")) | {"FaceScore": 0.0, "frame": n}
-        return rows or [none]
-
 
 @pytest.fixture(autouse=True)
 def feat(monkeypatch: pytest.MonkeyPatch):
-    module = ModuleType("feat")
-    module.__dict__["Detectorv1"] = Detectorv1
-    monkeypatch.setitem(sys.modules, "feat", module)
+    put_feat(monkeypatch)
     video_aus._detector.cache_clear()
     yield
     video_aus._detector.cache_clear()

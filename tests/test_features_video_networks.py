@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import ResNetConfig, ResNetForImageClassification, ResNetModel
+from network_makers import tiny_resnet
+from transformers import ResNetConfig, ResNetModel
 
 from affectline import faces
 from affectline.features import Extractor, extract
@@ -21,18 +22,7 @@ from affectline.types import Conversation, FaceTrack, Utterance
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A ResNet with a classifier, whose batch normalisation has seen something."""
-    torch.manual_seed(0)
-    config = ResNetConfig(embedding_size=4, hidden_sizes=[4, 6], depths=[1, 1], layer_type="basic")
-    network = ResNetForImageClassification(config)
-    for name, buffer in network.named_buffers():
-        if name.endswith("running_mean"):
-            buffer.uniform_(-1.0, 0.0)
-        if name.endswith("running_var"):
-            buffer.uniform_(0.5, 2.0)
-    path = tmp_path_factory.mktemp("resnet")
-    network.save_pretrained(path)
-    return str(path)
+    return str(tiny_resnet(tmp_path_factory.mktemp("resnet")))
 
 
 class Detector:

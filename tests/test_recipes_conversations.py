@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from corpus_makers import SAID, made_meld, write_table
 
 from affectline.checkpoint import load
 from affectline.corpora import meld, mosi
@@ -16,28 +17,9 @@ from affectline.features.text_encoded import Encoded
 from affectline.recipes import Recipe, multiemo, one_by_one, train_recipe
 from affectline.recipes.find import find
 from affectline.training import Machines
-from affectline.types import EMOTIONS, Conversation, modality_of
+from affectline.types import Conversation, modality_of
 
 PUBLISHED = {"train": "train", "val": "train", "test": "test"}
-SAID = ("I am so happy!", "Oh no, not again.", "What is that?", "Leave me alone.", "It is Tuesday.")
-
-
-def _write(path: Path, rows: Sequence[Sequence[object]]) -> None:
-    path.parent.mkdir(exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(rows)
-
-
-def made_meld(folder: Path) -> None:
-    columns = "Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime"
-    times = ["00:01:02,500", "00:01:04,000"]
-    rows = [
-        [SAID[n], ("Ada", "Ben")[n % 2], EMOTIONS[(n + dialogue) % 7], dialogue, n, 1, 2, *times]
-        for dialogue in range(3)
-        for n in range(len(SAID))
-    ]
-    for split in ("train", "dev", "test"):
-        _write(folder / f"{split}_sent_emo.csv", [columns.split(","), *rows])
 
 
 def made_mosi(folder: Path) -> None:
@@ -48,7 +30,7 @@ def made_mosi(folder: Path) -> None:
         for v in range(3)
         for n in range(len(SAID))
     ]
-    _write(folder / "utterances.csv", [columns.split(","), *rows])
+    write_table(folder / "utterances.csv", [columns.split(","), *rows])
     rng = np.random.default_rng(0)
     published = {modality_of(s): rng.normal(size=(len(rows), width)) for s, width in mosi.READY.items()}
     np.savez(folder / mosi.FEATURES, **published)  # pyright: ignore[reportArgumentType]

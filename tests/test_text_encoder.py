@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaModel
+from network_makers import WORDS, tiny_roberta
+from transformers import RobertaConfig, RobertaModel
 
 from affectline.features import extract
 from affectline.features.text_windows import Windows
@@ -23,41 +23,11 @@ TALK = Conversation(
         )
     ),
 )
-WORDS = (
-    "<s>",
-    "<pad>",
-    "</s>",
-    "<unk>",
-    "<mask>",
-    "Ada",
-    "Ben",
-    ":",
-    *["one", "two", "three", "four", "five", "six"],
-)
 
 
 @pytest.fixture(scope="module")
 def roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in the hub's format: a tiny RoBERTa, whose pieces are whole words."""
-    folder = tmp_path_factory.mktemp("tiny-roberta")
-    words = Tokenizer(models.WordLevel({word: n for n, word in enumerate(WORDS)}, unk_token="<unk>"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()  # pyright: ignore[reportAttributeAccessIssue]
-    words.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))  # pyright: ignore
-    PreTrainedTokenizerFast(
-        tokenizer_object=words, unk_token="<unk>", pad_token="<pad>", cls_token="<s>", sep_token="</s>"
-    ).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = RobertaConfig(
-        vocab_size=len(WORDS),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=40,
-        type_vocab_size=1,
-    )
-    RobertaModel(config, add_pooling_layer=False).save_pretrained(folder)
-    return folder
+    return tiny_roberta(tmp_path_factory.mktemp("tiny-roberta"))
 
 
 def read(windows: Windows, index: int) -> str:

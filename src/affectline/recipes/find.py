@@ -79,6 +79,7 @@ def _set(settings: Any, path: Sequence[str], value: str, change: str) -> Any:
         changed = _changed(settings[int(name)], rest, value, change)
         return (*settings[: int(name)], changed, *settings[int(name) + 1 :])
     if isinstance(settings, dict):
+        name, rest = _key([str(key) for key in settings], path)
         _check(name, [str(key) for key in settings], settings, change)
         return {k: _changed(v, rest, value, change) if str(k) == name else v for k, v in settings.items()}
     if not is_dataclass(settings):
@@ -90,6 +91,14 @@ def _set(settings: Any, path: Sequence[str], value: str, change: str) -> Any:
     if allowed and changed not in allowed:
         raise ValueError(f"{change}: {name} is one of {', '.join(map(str, allowed))}")
     return replace(settings, **{name: changed})  # pyright: ignore
+
+
+def _key(keys: Sequence[str], path: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """The key that a path begins with, which may hold dots, as "audio.compare" does, and what follows it."""
+    for length in range(1, len(path) + 1):
+        if ".".join(path[:length]) in keys:
+            return ".".join(path[:length]), path[length:]
+    return path[0], path[1:]
 
 
 def _check(name: str, known: Sequence[str], settings: Any, change: str) -> None:

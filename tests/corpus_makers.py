@@ -1,0 +1,71 @@
+"""Made-up corpora in their official layouts."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from shutil import copy
+
+from media_makers import make_sound
+
+from affectline.corpora import meld
+from affectline.types import EMOTIONS
+
+SAID = ("I am so happy!", "Oh no, not again.", "What is that?", "Leave me alone.", "It is Tuesday.")
+EVALUATION = """% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]
+
+[10.0100 - 11.3925]\t{name}_F001\txxx\t[2.5000, 2.5000, 2.5000]
+C-E2:\tNeutral;\t()
+C-E3:\tAnger; Frustration;\t()
+C-E4:\tSurprise;\t(taken aback, I think; really)
+C-F1:\tHappiness;\t()
+A-E3:\tval 3; act 2; dom  2;\t()
+
+[6.2901 - 8.2357]\t{name}_M000\texc\t[2.5000, 2.5000, 2.5000]
+C-E2:\tExcited;\t()
+C-E3:\tExcited; Happiness;\t()
+C-E4:\tHappiness;\t()
+C-E1:\tNeutral state;\t()
+
+[12.0000 - 13.5000]\t{name}_M002\thap\t[2.5000, 2.5000, 2.5000]
+"""
+TRANSCRIPT = """{name}_M000 [006.2901-008.2357]: Good morning: a fine day!
+M: [LAUGHTER]
+{name}_F001 [010.0100-011.3925]: Is it?
+"""
+
+
+def write_dialogue(root: Path, name: str, evaluation: str = EVALUATION, transcript: str = TRANSCRIPT) -> Path:
+    dialog = root / f"Session{int(name[3:5])}" / "dialog"
+    for part, text in (("EmoEvaluation", evaluation), ("transcriptions", transcript)):
+        (dialog / part).mkdir(parents=True, exist_ok=True)
+        (dialog / part / f"{name}.txt").write_text(text.format(name=name), encoding="utf-8")
+    return dialog
+
+
+def write_sound(root: Path, name: str) -> None:
+    wav = root / f"Session{int(name[3:5])}" / "sentences" / "wav" / name.rpartition("_")[0]
+    wav.mkdir(parents=True, exist_ok=True)
+    make_sound(wav / f"{name}.wav", seconds=1.5)
+
+
+def write_table(path: Path, rows: Sequence[Sequence[object]]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+
+
+def made_meld(folder: Path, clips: Sequence[Path] = ()) -> None:
+    """Three dialogues of five utterances in each split; every one with a copy of one of the clips."""
+    columns = "Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime"
+    times = ["00:01:02,500", "00:01:04,000"]
+    rows = [
+        [SAID[n], ("Ada", "Ben")[n % 2], EMOTIONS[(n + dialogue) % 7], dialogue, n, 1, 2, *times]
+        for dialogue in range(3)
+        for n in range(len(SAID))
+    ]
+    for split in meld.SPLITS:
+        write_table(folder / f"{split}_sent_emo.csv", [columns.split(","), *rows])
+        for row in rows if clips else ():
+            (folder / meld.SPLITS[split]).mkdir(exist_ok=True)
+            dialogue, n = row[3:5]
+            copy(clips[n % len(clips)], folder / meld.SPLITS[split] / f"dia{dialogue}_utt{n}.mp4")
