@@ -55,7 +55,7 @@ def write_table(path: Path, rows: Sequence[Sequence[object]]) -> None:
 
 
 def made_meld(folder: Path, clips: Sequence[Path] = ()) -> None:
-    """Three dialogues of five utterances in each split; every one with a copy of one of the clips."""
+    """Three dialogues of five utterances in each split, and clips, in turn, of the first four of them all."""
     columns = "Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime"
     times = ["00:01:02,500", "00:01:04,000"]
     rows = [
@@ -65,7 +65,16 @@ def made_meld(folder: Path, clips: Sequence[Path] = ()) -> None:
     ]
     for split in meld.SPLITS:
         write_table(folder / f"{split}_sent_emo.csv", [columns.split(","), *rows])
-        for row in rows if clips else ():
+        for n in range(4 if clips else 0):
             (folder / meld.SPLITS[split]).mkdir(exist_ok=True)
-            dialogue, n = row[3:5]
-            copy(clips[n % len(clips)], folder / meld.SPLITS[split] / f"dia{dialogue}_utt{n}.mp4")
+            copy(clips[n % len(clips)], folder / meld.SPLITS[split] / f"dia0_utt{n}.mp4")
+
+
+def made_iemocap(folder: Path) -> None:
+    """Two dialogues in each session, of which one is dev; the same three utterances in each."""
+    for session in range(1, 6):
+        for number in (1, 2):
+            name = f"Ses0{session}F_impro0{number}"
+            write_dialogue(folder, name)
+            for utterance in ("M000", "F001", "M002"):
+                write_sound(folder, f"{name}_{utterance}")

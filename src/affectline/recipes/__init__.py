@@ -95,21 +95,43 @@ def load(recipe: Recipe, root: Path, split: str, progress: Progress = lambda *_:
     """Read a split of the recipe's corpus and extract its features.
 
     Raises:
-        ValueError: where there is nothing to read, or a stream has nothing in any utterance.
+        ValueError: where there is nothing to read; where a stream has nothing in any utterance, said before
+            anything is extracted if that is plain already; where the model expects another width than the
+            extractor makes.
     """
+    _check_widths(recipe)
     conversations = [c for c in recipe.read(root / recipe.corpus, split) if len(c)]
     if not conversations:
         raise ValueError(
             f"{root / recipe.corpus} has no utterance in its part {split!r}; get the corpus again"
         )
-    data = featured(recipe, conversations, split, progress)
-    for stream in (extractor.stream for extractor in recipe.extractors):
-        if not any(len(utterance[stream]) for row in data.features for utterance in row):
+
+    def require(there: bool, stream: str) -> None:
+        if not there:
             raise ValueError(
                 f"no utterance of {root / recipe.corpus}, part {split!r}, has anything of {stream}: are its "
-                "clips where they belong?"
+                "clips where they belong? Or its reader gives none; then take a recipe without this stream"
             )
+
+    items = [(c, n) for c in conversations for n in range(len(c))]
+    for e in recipe.extractors:
+        found = (c.utterances[n].has(e.stream) and e.content(c, n) is not None for c, n in items)
+        require(any(found), e.stream)
+    data = featured(recipe, conversations, split, progress)
+    for e in recipe.extractors:
+        require(any(len(u[e.stream]) for row in data.features for u in row), e.stream)
     return data
+
+
+def _check_widths(recipe: Recipe) -> None:
+    expected = getattr(recipe.config, "streams", {})
+    for e in recipe.extractors:
+        width = e.shape[0] if e.shape else 0
+        if expected.get(e.stream, width) != width:
+            raise ValueError(
+                f"config.streams.{e.stream} is {expected[e.stream]}, and {e!r} makes {width} numbers; change "
+                "one of them"
+            )
 
 
 def only(recipe: Recipe, *modalities: str) -> Recipe:
