@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from shutil import copy
 
+import numpy as np
 from media_makers import make_sound
 
-from affectline.corpora import meld
-from affectline.types import EMOTIONS
+from affectline.corpora import meld, mosi
+from affectline.types import EMOTIONS, modality_of
 
 SAID = ("I am so happy!", "Oh no, not again.", "What is that?", "Leave me alone.", "It is Tuesday.")
+PUBLISHED = {"train": "train", "val": "train", "test": "test"}
 EVALUATION = """% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]
 
 [10.0100 - 11.3925]\t{name}_F001\txxx\t[2.5000, 2.5000, 2.5000]
@@ -68,6 +70,20 @@ def made_meld(folder: Path, clips: Sequence[Path] = ()) -> None:
         for n in range(4 if clips else 0):
             (folder / meld.SPLITS[split]).mkdir(exist_ok=True)
             copy(clips[n % len(clips)], folder / meld.SPLITS[split] / f"dia0_utt{n}.mp4")
+
+
+def made_mosi(folder: Path) -> None:
+    columns = "utterance_id,video_id,position,features_split,standard_split,sentiment,text"
+    rows = [
+        [f"{split}{v}_{n}", f"{split}{v}", n, PUBLISHED[split], split, (-1) ** n * 1.5, SAID[n].upper()]
+        for split in ("train", "val", "test")
+        for v in range(3)
+        for n in range(len(SAID))
+    ]
+    write_table(folder / "utterances.csv", [columns.split(","), *rows])
+    rng = np.random.default_rng(0)
+    published = {modality_of(s): rng.normal(size=(len(rows), width)) for s, width in mosi.READY.items()}
+    np.savez(folder / mosi.FEATURES, **published)  # pyright: ignore[reportArgumentType]
 
 
 def made_iemocap(folder: Path) -> None:

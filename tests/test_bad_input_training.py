@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conversation_makers import LABELS, talks
-from test_recipes_multiemo import made_meld, made_mosi
+from corpus_makers import made_meld, made_mosi
 
 from affectline.checkpoint import load
 from affectline.cli import main

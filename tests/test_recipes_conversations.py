@@ -7,33 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from corpus_makers import SAID, made_meld, write_table
+from corpus_makers import made_meld, made_mosi
 
 from affectline.checkpoint import load
-from affectline.corpora import meld, mosi
+from affectline.corpora import meld
 from affectline.features import extract
 from affectline.features.ready import Ready
 from affectline.features.text_encoded import Encoded
 from affectline.recipes import Recipe, multiemo, one_by_one, train_recipe
 from affectline.recipes.find import find
 from affectline.training import Machines
-from affectline.types import Conversation, modality_of
-
-PUBLISHED = {"train": "train", "val": "train", "test": "test"}
-
-
-def made_mosi(folder: Path) -> None:
-    columns = "utterance_id,video_id,position,features_split,standard_split,sentiment,text"
-    rows = [
-        [f"{split}{v}_{n}", f"{split}{v}", n, PUBLISHED[split], split, (-1) ** n * 1.5, SAID[n].upper()]
-        for split in ("train", "val", "test")
-        for v in range(3)
-        for n in range(len(SAID))
-    ]
-    write_table(folder / "utterances.csv", [columns.split(","), *rows])
-    rng = np.random.default_rng(0)
-    published = {modality_of(s): rng.normal(size=(len(rows), width)) for s, width in mosi.READY.items()}
-    np.savez(folder / mosi.FEATURES, **published)  # pyright: ignore[reportArgumentType]
+from affectline.types import Conversation
 
 
 @pytest.fixture(scope="module")
