@@ -17,6 +17,7 @@ from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
 
 from affectline import checkpoint, recipes
 from affectline.features import audio_passt, extract, video_aus
+from affectline.features.text_windows import Windows
 from affectline.features.video_faces import resized
 from affectline.models import late_fusion
 from affectline.nn import conversation_encoder, text_encoder
@@ -121,8 +122,10 @@ def test_every_recipe_builds_a_model_of_the_streams_that_it_extracts() -> None:
                 with torch.device("meta"):
                     built[config] = set(recipe.model(recipe.config).streams)  # pyright: ignore
             shapes = {e.stream: e.shape for e in recipe.extractors}
+            encoder = getattr(recipe.config, "encoder", "")
             assert built[config] == set(shapes), name
             widths = getattr(recipe.config, "streams", {})
+            assert {e.encoder for e in recipe.extractors if isinstance(e, Windows)} <= {encoder}, name
             assert not widths or {s: (w,) if w else () for s, w in widths.items()} == shapes, name
 
 
@@ -182,9 +185,21 @@ def test_a_path_leads_through_names_that_hold_dots() -> None:
         find("multiemo.paper_meld", ["config.streams.video.visextnet.width=6"])
 
 
-def test_a_width_that_the_model_does_not_expect_is_refused_before_the_corpus_is_read(tmp_path: Path) -> None:
-    changed = find("multiemo.paper_meld", ["extractors.2.width=6"])
-    with pytest.raises(
-        ValueError, match=r"config\.streams\.video\.visextnet is 2048, and VisExtNet.* makes 6"
-    ):
-        train_recipe(changed, tmp_path, tmp_path)
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            "extractors.2.width=6",
+            r"config\.streams\.video\.visextnet is 2048, and VisExtNet.* makes 6 numbers",
+        ),
+        (
+            "config.encoder=minilm",
+            r"config\.encoder is 'minilm', and Windows\(encoder='FacebookAI/roberta-base'",
+        ),
+    ],
+)
+def test_what_the_model_does_not_expect_is_refused_before_the_corpus_is_read(
+    change: str, says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        train_recipe(find("multiemo.paper_meld", [change]), tmp_path, tmp_path)

@@ -96,10 +96,10 @@ def load(recipe: Recipe, root: Path, split: str, progress: Progress = lambda *_:
 
     Raises:
         ValueError: where there is nothing to read; where a stream has nothing in any utterance, said before
-            anything is extracted if that is plain already; where the model expects another width than the
-            extractor makes.
+            anything is extracted if that is plain already; where the model expects another width, or
+            other word pieces, than an extractor makes.
     """
-    _check_widths(recipe)
+    _check_fit(recipe)
     conversations = [c for c in recipe.read(root / recipe.corpus, split) if len(c)]
     if not conversations:
         raise ValueError(
@@ -123,15 +123,18 @@ def load(recipe: Recipe, root: Path, split: str, progress: Progress = lambda *_:
     return data
 
 
-def _check_widths(recipe: Recipe) -> None:
-    expected = getattr(recipe.config, "streams", {})
+def _check_fit(recipe: Recipe) -> None:
+    """That the model reads what the extractors make."""
+    widths = getattr(recipe.config, "streams", {})
     for e in recipe.extractors:
-        width = e.shape[0] if e.shape else 0
-        if expected.get(e.stream, width) != width:
-            raise ValueError(
-                f"config.streams.{e.stream} is {expected[e.stream]}, and {e!r} makes {width} numbers; change "
-                "one of them"
-            )
+        width, encoder = e.shape[0] if e.shape else 0, getattr(e, "encoder", None)
+        if widths.get(e.stream, width) != width:
+            wrong = f"config.streams.{e.stream} is {widths[e.stream]}, and {e!r} makes {width} numbers"
+        elif encoder and encoder != recipe.config.encoder:
+            wrong = f"config.encoder is {recipe.config.encoder!r}, and {e!r} makes the pieces of another"
+        else:
+            continue
+        raise ValueError(f"{wrong}; change one of them")
 
 
 def only(recipe: Recipe, *modalities: str) -> Recipe:
