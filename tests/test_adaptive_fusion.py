@@ -64,6 +64,8 @@ def slow(fuse: AdaptiveFusion, features: dict, available: dict, heads: dict) -> 
                 match fuse.alpha:
                     case "equal":
                         alpha = torch.tensor(0.5)
+                    case "none":
+                        alpha = torch.tensor(0.0)
                     case "random":
                         alpha = fuse.random[pair]
                     case "static":
