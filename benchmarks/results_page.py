@@ -209,8 +209,8 @@ SECTIONS = (
         "Models side by side on CMU-MOSI, official split",
         "The words as the MiniLM of the same seed has learnt to read them (above), and the published audio "
         "features, which have seen no labels. The epoch is chosen on dev. The sound adds nothing: alone it "
-        "is at chance. That AMuSE and MultiEMO are best where each utterance stands alone, also for the MiniLM, "
-        "was seen on the test part and not chosen beforehand.",
+        "is at chance. That AMuSE and MultiEMO are best where each utterance stands alone, for MiniLM too,"
+        " was seen on the test part and not chosen beforehand.",
         ("side_by_side_mosi",),
     ),
     Section(

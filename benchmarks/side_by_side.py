@@ -117,7 +117,8 @@ class Family:
         """The test part's scores over the seeds, the epoch being chosen on dev or fixed."""
         answers = [self._answers(title, recipe, seed) for seed in self.seeds]
         said = [Run(softmax(a.logits, axis=1), np.full(a.logits.shape[1], 0.5)) for a in answers]
-        truth = Truth.of(recipe.read(self.data / recipe.corpus, "test"), recipe.labels)
+        whole = FAMILIES[self.name]().read(self.data / recipe.corpus, "test")  # drawn by conversation always
+        truth = Truth.of(whole, recipe.labels)
         results = evaluate(truth, said, seeds=self.seeds).to_json()
         row = {name: results[name] for name in ("accuracy", "weighted_f1", "macro_f1")}
         if recipe.train.keep == "last":
