@@ -1,6 +1,5 @@
 """The stream "text.encoded": what the text encoder of a trained MultiEMO makes of each utterance."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +13,7 @@ from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
 from affectline.features import Item, extract
-from affectline.features.text_tokens import words_hash
-from affectline.features.text_turns import Turns, turn
+from affectline.features.text_turns import Turns, context_hash
 from affectline.features.text_windows import Windows
 from affectline.nn.conversation_encoder import ConversationEncoder
 from affectline.nn.text_encoder import TextEncoder
@@ -47,10 +45,8 @@ class Encoded:
         return (self.width,)
 
     def content(self, conversation: Conversation, index: int) -> str | None:
-        if words_hash(conversation, index) is None:
-            return None
-        whole = "\n".join(turn(conversation, n) for n in range(len(conversation)))
-        return hashlib.sha256(f"{_trained(self.checkpoint).sha256} {index} {whole}".encode()).hexdigest()
+        said = context_hash(conversation, index)
+        return said and f"{said} {_trained(self.checkpoint).sha256}"
 
     def __call__(self, items: Sequence[Item]) -> list[Float32[np.ndarray, "1 width"]]:
         talks = {id(conversation): conversation for conversation, _ in items}

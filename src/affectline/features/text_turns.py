@@ -42,6 +42,14 @@ class Turns:
         return [np.array(e.ids, np.int64) for e in found]
 
 
+def context_hash(conversation: Conversation, index: int) -> str | None:
+    """A hash of an utterance in all that is said around it, and by whom; None where it has no words."""
+    if words_hash(conversation, index) is None:
+        return None
+    whole = "\n".join(turn(conversation, n) for n in range(len(conversation)))
+    return hashlib.sha256(f"{index} {whole}".encode()).hexdigest()
+
+
 def turn(conversation: Conversation, index: int) -> str:
     utterance = conversation.utterances[index]
     name = f"{utterance.speaker}: " if len(conversation.speakers) > 1 else ""

@@ -1,6 +1,5 @@
 """The stream "text.windows": each utterance with what was said before and after it, and by whom."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +10,7 @@ from jaxtyping import Int64
 
 from affectline.features import Item
 from affectline.features.text_tokens import words_hash
-from affectline.features.text_turns import turn
+from affectline.features.text_turns import context_hash, turn
 from affectline.nn.text_encoder import MINILM, load_pieces
 from affectline.types import Conversation
 
@@ -43,10 +42,7 @@ class Windows:
     stored = False
 
     def content(self, conversation: Conversation, index: int) -> str | None:
-        if words_hash(conversation, index) is None:
-            return None
-        whole = "\n".join(turn(conversation, n) for n in range(len(conversation)))
-        return hashlib.sha256(f"{index} {whole}".encode()).hexdigest()
+        return context_hash(conversation, index)
 
     def __call__(self, items: Sequence[Item]) -> list[Int64[np.ndarray, " _time"]]:
         return [self._window(conversation, index) for conversation, index in items]
