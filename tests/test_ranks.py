@@ -2,23 +2,26 @@
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from affectline.nn.ranks import everywhere, leads
 
 
-def train(folder: Path, devices: int, changes: str = "") -> str:
+def train(folder: Path, devices: int, changes: str = "", out: str = "") -> str:
     """Train the toy recipe for four epochs, in batches of three, on so many processes; what is said."""
-    command = f"train multiemo.synthetic train.epochs=4 train.batch=3 config.dropout=0.0 --devices {devices}"
-    paths = ["--root", str(folder), "--out", str(folder / f"run{devices}"), "--device", "cpu"]
+    command = f"train multiemo.synthetic train.epochs=4 train.batch=3 config.dropout=0.0 {changes}"
+    paths = ["--root", str(folder), "--out", str(folder / (out or f"run{devices}")), "--device", "cpu"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     ran = subprocess.run(
-        [sys.executable, "-m", "affectline", *command.split(), *changes.split(), *paths],
+        [sys.executable, "-m", "affectline", *command.split(), "--devices", str(devices), *paths],
         capture_output=True,
         text=True,
         env=environment,
@@ -47,9 +50,32 @@ def test_two_processes_give_the_losses_and_the_weights_of_one_for_each_of_severa
         for one, two in zip(alone, together, strict=True):
             assert two == pytest.approx(one, rel=1e-4, abs=1e-6)
         states = [torch.load(folder / "last.pt", weights_only=True)["model"] for folder in folders]
-        for name, weight in states[0].items():
-            if not name.endswith("key_value.bias"):  # no softmax sees it: its gradient is rounding alone
-                torch.testing.assert_close(states[1][name], weight, rtol=1e-3, atol=1e-4)
+        assert_same(*states)
+
+
+def test_two_processes_with_shares_of_the_weights_too_and_one_goes_on_where_they_stopped(
+    tmp_path: Path,
+) -> None:
+    average = "train.average=0.5"
+    train(tmp_path, 1, average)
+    train(tmp_path, 2, f"{average} --shard", "shares")
+    assert log(tmp_path / "shares") == [pytest.approx(row, rel=1e-4, abs=1e-6) for row in log(tmp_path / "run1")]
+    states = [torch.load(tmp_path / run / "last.pt", weights_only=True) for run in ("run1", "shares")]
+    for part in ("model", "average"):
+        assert_same(*(state[part] for state in states))
+    for devices, more in ((1, ""), (2, "--shard")):
+        shutil.copytree(tmp_path / "shares", tmp_path / f"further{devices}")
+        train(tmp_path, devices, f"{average} train.epochs=6 --resume {more}", f"further{devices}")
+    whole, shares = (torch.load(tmp_path / f"further{n}" / "last.pt", weights_only=True) for n in (1, 2))
+    assert len(whole["past"]) == len(shares["past"]) == 6
+    assert_same(whole["model"], shares["model"])
+
+
+def assert_same(one: Mapping[str, Tensor], two: Mapping[str, Tensor]) -> None:
+    assert set(one) == set(two)
+    for name, weight in one.items():
+        if not name.endswith("key_value.bias"):  # no softmax sees it: its gradient is rounding alone
+            torch.testing.assert_close(two[name], weight, rtol=1e-3, atol=1e-4)
 
 
 def test_of_several_processes_the_first_writes(monkeypatch: pytest.MonkeyPatch) -> None:

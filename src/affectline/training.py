@@ -5,6 +5,7 @@ import io
 import math
 import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from affectline.batch import Batch, Features, collate
 from affectline.checkpoint import load_trained, trained
@@ -78,11 +81,26 @@ class Train:
 
 @dataclass(frozen=True, kw_only=True)
 class Machines:
-    """What trains: an accelerator (auto takes cuda, mps or cpu), and how many on each of how many nodes."""
+    """What trains: an accelerator (auto takes cuda, mps or cpu), and how many on each of how many nodes.
+
+    `shard`: each keeps its share of the weights, their gradients and the optimiser's memory, and has the
+    weights whole for the length of a step alone (FSDP); else each keeps all of them (DDP).
+    """
 
     device: str = "auto"
     devices: int = 1
     nodes: int = 1
+    shard: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.devices, self.nodes) < 1:
+            raise ValueError(f"{self.devices} devices on {self.nodes} nodes: at least one of each")
+        if self.shard and not self.many:
+            raise ValueError("there is nothing to shard on one device alone: take more of them, or no shard")
+
+    @property
+    def many(self) -> bool:
+        return self.devices * self.nodes > 1
 
 
 @dataclass(frozen=True)
@@ -145,27 +163,34 @@ def fit(
     The weights are chosen by the highest `validate(model)`, on validation data by construction: nothing
     here sees any other. After each epoch the whole state is in `folder/last.pt`, so that a run that was
     killed goes on with `resume=True` to the same numbers; its log is `folder/log.csv` and, for TensorBoard,
-    `folder/tensorboard`. Each of several devices sees its share of every batch.
+    `folder/tensorboard`. Each of several devices sees its share of every batch, and any number of them goes
+    on where another number has stopped.
     """
-    fabric = _fabric(machines or Machines(), train)
+    machines = machines or Machines()
+    fabric = _fabric(machines, train)
     fabric.launch()
-    step, optimizer = fabric.setup(_Step(model, objective), _optimizer(model, train))
-    average = deepcopy(model) if train.average else model
-    run = _Run(fabric, step, optimizer, model, average, train)
+    learner = deepcopy(model) if train.average or machines.shard else model
     last, kept = folder / "last.pt", folder / "best.pt"
-    past: list[dict[str, float]] = run.restore(last) if resume and last.exists() else []
+    before = _restore(last, learner, model) if resume and last.exists() else {"past": []}
+    step = fabric.setup_module(_Step(learner, objective, sharded=machines.shard))
+    optimizer = fabric.setup_optimizers(_optimizer(learner, train))
+    run = _Run(fabric, step, optimizer, learner, model, train)
+    if resume and last.exists():
+        run.remember(before["optimizer"], last)
+    past: list[dict[str, float]] = before["past"]
     for epoch in range(len(past), train.epochs):
         if _waited(past) > train.patience:
             break
         losses = run.epoch(epoch, epochs, progress, [row["score"] for row in past])
-        average.eval()
-        score = fabric.broadcast(validate(average))
+        model.eval()
+        score = fabric.broadcast(validate(model))
         best = train.keep == "last" or score > max((row["score"] for row in past), default=-math.inf)
         past.append({"epoch": epoch, **losses, "score": score, "best": int(best)})
+        state = run.state()
         if fabric.is_global_zero:
             if best:
-                _save(kept, trained(average))
-            _save(last, {"past": past, **run.state()})
+                _save(kept, trained(model))
+            _save(last, {"past": past, **state})
             _log(folder, past)
         fabric.barrier()
         yield Epoch(epoch, losses, score, best)
@@ -178,15 +203,40 @@ def _waited(past: Sequence[Mapping[str, float]]) -> int:
     return next((n for n, row in enumerate(reversed(past)) if row["best"]), 0)
 
 
+def _restore(path: Path, learner: nn.Module, model: nn.Module) -> dict[str, Any]:
+    """Put back the weights of a state in a file; the rest of it."""
+    with _damaged(path):
+        state = torch.load(path, weights_only=True)
+        load_trained(model, state["average"])
+        load_trained(learner, state["model"])
+        return {"past": state["past"], "optimizer": state["optimizer"]}
+
+
+@contextmanager
+def _damaged(path: Path) -> Iterator[None]:
+    """Errors of what reads a state, for those who want to go on from it."""
+    try:
+        yield
+    except (pickle.UnpicklingError, EOFError) as error:
+        raise ValueError(f"{path} is damaged: begin anew, without --resume") from error
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"{path} is damaged or of another training ({error}): begin anew, without --resume"
+        ) from error
+
+
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """What changes in training: the weights, their average, and the optimiser's memory."""
+    """What changes in training: the weights that learn, the model that follows them, the optimiser's memory.
+
+    The model is the learner itself, or its moving average, or, where the learner is in shares, whole.
+    """
 
     fabric: Any
     step: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: Any
+    learner: nn.Module
     model: nn.Module
-    average: nn.Module
     train: Train
 
     def epoch(
@@ -199,7 +249,7 @@ class _Run:
         """One pass over the train part, after epochs with these scores; the mean of each loss term."""
         torch.manual_seed(self.train.seed * 100_003 + number)
         fabric, seen = self.fabric, dict[str, float]()
-        self.model.train()
+        self.learner.train()
         for done, batch in enumerate(epochs(number)):
             _set_rate(self.optimizer, self.train, number + done / len(epochs), scores)
             terms = self.step(batch.share(fabric.global_rank, fabric.world_size).to(fabric.device))
@@ -207,10 +257,13 @@ class _Run:
             fabric.backward(sum(terms.values(), torch.zeros((), device=fabric.device)))
             self._clip(number)
             self.optimizer.step()
-            _follow(self.average, self.model, self.train.average)
+            if self.train.average:
+                self.follow(self.train.average)
             for name, term in terms.items():
                 seen[name] = seen.get(name, 0.0) + term.item()
             progress((done + 1) / len(epochs), {name: total / (done + 1) for name, total in seen.items()})
+        if not self.train.average:
+            self.follow(0.0)
         return {name: total / len(epochs) for name, total in seen.items()}
 
     def _clip(self, number: int) -> None:
@@ -223,46 +276,80 @@ class _Run:
                 "another train.precision; what was learnt up to the epoch before is kept"
             ) from error
 
-    def state(self) -> dict[str, Any]:
-        optimizer = self.optimizer.state_dict()
-        return {"model": trained(self.model), "average": trained(self.average), "optimizer": optimizer}
+    @torch.no_grad()
+    def follow(self, decay: float) -> None:
+        """Move the model's weights; counts and statistics that are not weights are taken over."""
+        if self.model is self.learner:
+            return
+        now = trained(self.learner)
+        for name, value in trained(self.model).items():
+            if value.is_floating_point() and "running" not in name:
+                value.lerp_(_whole(now[name]), 1 - decay)
+            else:
+                value.copy_(now[name])
 
-    def restore(self, path: Path) -> list[dict[str, float]]:
-        """Go on from the state in a file; what happened before it."""
-        try:
-            state = torch.load(path, weights_only=True)
-            load_trained(self.model, state["model"])
-            load_trained(self.average, state["average"])
-            self.optimizer.load_state_dict(state["optimizer"])
-        except (pickle.UnpicklingError, EOFError) as error:
-            raise ValueError(f"{path} is damaged: begin anew, without --resume") from error
-        except (RuntimeError, KeyError, ValueError) as error:
-            raise ValueError(
-                f"{path} is damaged or of another training ({error}): begin anew, without --resume"
-            ) from error
-        return state["past"]
+    def state(self) -> dict[str, Any]:
+        """Of all ranks together; each has to ask."""
+        memory = self.optimizer.state_dict()
+        memory["state"] = {
+            n: {k: _whole(v) for k, v in of.items()} for n, of in memory["state"].items()
+        }
+        learner = {name: _whole(value) for name, value in trained(self.learner).items()}
+        return {"model": learner, "average": trained(self.model), "optimizer": memory}
+
+    def remember(self, memory: Mapping[str, Any], path: Path) -> None:
+        """Put back what the optimiser remembered, by the file in that path."""
+        with _damaged(path):
+            self.optimizer.load_state_dict(memory)
+        for weight, of in self.optimizer.optimizer.state.items():
+            of.update({k: _share(v, weight) for k, v in of.items()})
+
+
+def _whole(value: Tensor) -> Tensor:
+    """A weight whose shares are with all ranks, put together; each rank has to ask."""
+    return value.full_tensor() if isinstance(value, DTensor) else value
+
+
+def _share(value: Tensor, weight: Tensor) -> Tensor:
+    """This rank's share of what is as large as a weight that is in shares."""
+    if not isinstance(weight, DTensor) or value.shape != weight.shape:
+        return value
+    return distribute_tensor(value, weight.device_mesh, weight.placements)
 
 
 class _Step(nn.Module):
-    """A model and its objective as one module: what Fabric wraps, and returns nothing but the loss terms."""
+    """A model and its objective as one module: what Fabric wraps, and returns nothing but the loss terms.
 
-    def __init__(self, model: nn.Module, objective: Objective) -> None:
+    `sharded`: every weight gets a gradient, if of 0, since the ranks exchange those of all at once; and one
+    may have nothing of a modality of which another has something.
+    """
+
+    def __init__(self, model: nn.Module, objective: Objective, *, sharded: bool) -> None:
         super().__init__()
-        self.model, self.objective = model, objective
+        self.model, self.objective, self.sharded = model, objective, sharded
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        return dict(self.objective(self.model, batch))
+        terms = dict(self.objective(self.model, batch))
+        if self.sharded:
+            name = next(iter(terms))
+            terms[name] = terms[name] + sum(0 * p.sum() for p in self.model.parameters() if p.requires_grad)
+        return terms
 
 
 def _fabric(machines: Machines, train: Train) -> Any:
     try:
         from lightning.fabric import Fabric
-        from lightning.fabric.strategies.ddp import DDPStrategy
+        from lightning.fabric.strategies import DDPStrategy, ModelParallelStrategy
     except ImportError as error:
         raise ImportError('training needs lightning: pip install "affectline[train]"') from error
-    many = machines.devices * machines.nodes > 1
-    # a modality that no utterance of a batch has leaves the weights of its branch without a gradient
-    strategy = DDPStrategy(find_unused_parameters=True) if many else "auto"
+    if machines.shard:
+        world = machines.devices * machines.nodes
+        strategy = ModelParallelStrategy(_in_shares, data_parallel_size=world, tensor_parallel_size=1)
+    elif machines.many:
+        # a modality that no utterance of a batch has leaves the weights of its branch without a gradient
+        strategy = DDPStrategy(find_unused_parameters=True)
+    else:
+        strategy = "auto"
     return Fabric(
         accelerator=machines.device,
         devices=machines.devices,
@@ -270,6 +357,11 @@ def _fabric(machines: Machines, train: Train) -> Any:
         strategy=strategy,
         precision=train.precision,  # pyright: ignore[reportArgumentType]
     )
+
+
+def _in_shares(step: nn.Module, mesh: Any) -> nn.Module:
+    """All weights as one group: our forward passes skip branches, each as its ranks' utterances want it."""
+    return fully_shard(step, mesh=mesh["data_parallel"])
 
 
 def _optimizer(model: nn.Module, train: Train) -> torch.optim.Optimizer:
@@ -314,19 +406,6 @@ def _plateaus(scores: Sequence[float], patience: int) -> int:
         if waited > patience:
             waited, times = 0, times + 1
     return times
-
-
-@torch.no_grad()
-def _follow(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """Move the averaged weights; counts and statistics that are not weights are taken over."""
-    if average is model:
-        return
-    now = trained(model)
-    for name, value in trained(average).items():
-        if value.is_floating_point() and "running" not in name:
-            value.lerp_(now[name], 1 - decay)
-        else:
-            value.copy_(now[name])
 
 
 def _save(path: Path, state: Any) -> None:

@@ -47,6 +47,7 @@ def train(
     device: Device = "auto",
     devices: Annotated[int, arg(metavar="N")] = 1,
     nodes: Annotated[int, arg(metavar="N")] = 1,
+    shard: Annotated[bool, arg(help_behavior_hint="")] = False,
 ) -> int:
     """Train the model of a recipe; the epoch, the calibration and the thresholds are chosen on dev.
 
@@ -65,15 +66,14 @@ def train(
         device: What computes: auto takes cuda, mps or cpu.
         devices: How many of them, on each node; each sees its share of every batch.
         nodes: How many computers; start the command on each as torchrun does.
+        shard: Each device keeps a share of the weights (FSDP), for models too large to be whole on each.
     """
     from affectline.nn.ranks import leads
     from affectline.recipes import find, train_recipe
     from affectline.training import Machines
 
     with usage():
-        if min(devices, nodes) < 1:
-            raise ValueError(f"--devices {devices} --nodes {nodes}: at least one of each")
-        machines = Machines(device=device, devices=devices, nodes=nodes)
+        machines = Machines(device=device, devices=devices, nodes=nodes, shard=shard)
         chosen, folder = find.find(recipe, changes), find_root(root)
         numbers = _seeds(seeds)
     base = out or Path("runs") / recipe
