@@ -50,6 +50,12 @@ def write_sound(root: Path, name: str) -> None:
     make_sound(wav / f"{name}.wav", seconds=1.5)
 
 
+def write_pictures(root: Path, name: str, recording: Path) -> None:
+    shown = root / f"Session{int(name[3:5])}" / "dialog" / "avi" / "DivX"
+    shown.mkdir(parents=True, exist_ok=True)
+    copy(recording, shown / f"{name}.avi")
+
+
 def write_table(path: Path, rows: Sequence[Sequence[object]]) -> None:
     path.parent.mkdir(exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -86,11 +92,12 @@ def made_mosi(folder: Path) -> None:
     np.savez(folder / mosi.FEATURES, **published)  # pyright: ignore[reportArgumentType]
 
 
-def made_iemocap(folder: Path) -> None:
-    """Two dialogues in each session, of which one is dev; the same three utterances in each."""
+def made_iemocap(folder: Path, recording: Path) -> None:
+    """Two dialogues in each session, of which one is dev; the same three utterances and pictures in each."""
     for session in range(1, 6):
         for number in (1, 2):
             name = f"Ses0{session}F_impro0{number}"
             write_dialogue(folder, name)
+            write_pictures(folder, name, recording)
             for utterance in ("M000", "F001", "M002"):
                 write_sound(folder, f"{name}_{utterance}")

@@ -1,7 +1,8 @@
 from pathlib import Path
 
 import pytest
-from corpus_makers import EVALUATION, write_dialogue, write_sound
+from corpus_makers import EVALUATION, write_dialogue, write_pictures, write_sound
+from media_makers import make_video, read_number
 
 from affectline.corpora import iemocap
 from affectline.types import Span
@@ -82,6 +83,28 @@ def test_the_sound_of_an_utterance_is_its_clip(folder: Path) -> None:
     assert silent.clip is None
     assert silent.missing == {"audio"}
     assert first.missing == frozenset()
+
+
+def test_pictures_are_the_stretch_of_the_dialogue_and_the_sound_is_the_utterances_own(
+    folder: Path, tmp_path: Path
+) -> None:
+    recording = make_video(tmp_path / "both.avi", seconds=14, rate=10, codec="mpeg4")
+    write_pictures(folder, "Ses05F_impro01", recording)
+    write_sound(folder, "Ses05F_impro01_M000")
+    first, second, _ = iemocap.read(folder, "test")[0]
+    assert first.clip is not None
+    assert (first.clip.duration, first.clip.has_audio) == (pytest.approx(1.5), True)
+    assert [read_number(p) for _, p in first.clip.pictures(10)] == list(range(62, 77))
+    assert second.clip is not None
+    assert [read_number(p) for p in second.clip.frames(count=2)] == [103, 110]
+    assert (second.missing, first.missing) == ({"audio"}, frozenset())
+    other = iemocap.read(folder, "test")[1].utterances[0]
+    assert (other.clip, other.missing) == (None, {"audio", "video"})
+    write_dialogue(folder, "Ses05F_impro01", EVALUATION.replace("6.2901 - 8.2357", "8.2357 - 8.2357"))
+    nowhere = iemocap.read(folder, "test")[0].utterances[0]
+    assert nowhere.id.endswith("M000")
+    assert nowhere.clip is not None
+    assert (nowhere.clip.has_video, nowhere.missing) == (False, {"video"})
 
 
 def test_without_any_sound_none_is_missing(folder: Path) -> None:

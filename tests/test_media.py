@@ -10,7 +10,7 @@ import pytest
 from av.stream import Disposition
 from media_makers import make_sound, make_video, read_number, tone_of
 
-from affectline.media import FileClip, MediaError, MemoryClip, Recording, probe
+from affectline.media import FileClip, MediaError, MemoryClip, PairedClip, Recording, probe
 from affectline.types import Clip, Modality
 
 
@@ -307,3 +307,19 @@ def assert_decodes(paths: list[Path]) -> list[Recording]:
             pictures = sum(1 for _ in clip.pictures(5))
             assert pictures == np.ceil(found.picture.end * 5 - 1e-6)
     return [probe(path) for path in paths]
+
+
+def test_sound_of_one_clip_and_pictures_of_another(tmp_path):
+    sound = FileClip(make_sound(tmp_path / "said.wav", seconds=1.0, tone=440))
+    shown = make_video(tmp_path / "seen.mp4", seconds=4.0, rate=10, tone=880)
+    clip = PairedClip(sound, FileClip(shown, 2.0, 3.5))
+    assert isinstance(clip, Clip)
+    assert (clip.duration, clip.has_audio, clip.has_video) == (1.0, True, True)
+    np.testing.assert_array_equal(clip.waveform(16_000), sound.waveform(16_000))
+    assert [read_number(p) for _, p in clip.pictures(10)] == list(range(20, 30))
+    assert [read_number(p) for p in clip.frames(count=2)] == [22, 27]
+    assert [read_number(p) for _, p in clip.window(0.5, 0.2).pictures(10)] == [25, 26]
+    assert len(clip.window(0.5, 0.2).waveform(16_000)) == 3200
+    contents = {clip.content(m) for m in (Modality.AUDIO, Modality.VIDEO)}
+    assert sound.content(Modality.AUDIO) in contents
+    assert len(contents | {PairedClip(sound, FileClip(shown, 2.1, 3.5)).content(Modality.VIDEO)}) == 3

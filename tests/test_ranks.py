@@ -59,7 +59,9 @@ def test_two_processes_with_shares_of_the_weights_too_and_one_goes_on_where_they
     average = "train.average=0.5"
     train(tmp_path, 1, average)
     train(tmp_path, 2, f"{average} --shard", "shares")
-    assert log(tmp_path / "shares") == [pytest.approx(row, rel=1e-4, abs=1e-6) for row in log(tmp_path / "run1")]
+    assert log(tmp_path / "shares") == [
+        pytest.approx(row, rel=1e-4, abs=1e-6) for row in log(tmp_path / "run1")
+    ]
     states = [torch.load(tmp_path / run / "last.pt", weights_only=True) for run in ("run1", "shares")]
     for part in ("model", "average"):
         assert_same(*(state[part] for state in states))

@@ -291,9 +291,7 @@ class _Run:
     def state(self) -> dict[str, Any]:
         """Of all ranks together; each has to ask."""
         memory = self.optimizer.state_dict()
-        memory["state"] = {
-            n: {k: _whole(v) for k, v in of.items()} for n, of in memory["state"].items()
-        }
+        memory["state"] = {n: {k: _whole(v) for k, v in of.items()} for n, of in memory["state"].items()}
         learner = {name: _whole(value) for name, value in trained(self.learner).items()}
         return {"model": learner, "average": trained(self.model), "optimizer": memory}
 

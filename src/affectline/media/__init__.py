@@ -4,7 +4,7 @@ The clock of a recording starts at its first sound or picture. Where its timesta
 silent, and a picture is shown until the next one comes.
 """
 
-from affectline.media.clips import FileClip, MemoryClip
+from affectline.media.clips import FileClip, MemoryClip, PairedClip
 from affectline.media.recording import MediaError, Recording, probe
 
-__all__ = ["FileClip", "MediaError", "MemoryClip", "Recording", "probe"]
+__all__ = ["FileClip", "MediaError", "MemoryClip", "PairedClip", "Recording", "probe"]

@@ -1,4 +1,4 @@
-"""Clips: a stretch of a file, or of arrays."""
+"""Clips: a stretch of a file, or of arrays; or the sound of one and the pictures of another."""
 
 import hashlib
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from jaxtyping import Float32, UInt8
 from affectline.media import pictures, sound
 from affectline.media.pictures import Picture
 from affectline.media.recording import MediaError, Recording, probe, version
-from affectline.types import Frames, Modality, Waveform
+from affectline.types import Clip, Frames, Modality, Waveform
 
 
 @dataclass(frozen=True)
@@ -238,6 +238,50 @@ class MemoryClip:
     def _index(self, time: float) -> int:
         assert self.images is not None
         return min(int((self.start + time) * self.frame_rate + 1e-6), len(self.images) - 1)
+
+
+@dataclass(frozen=True)
+class PairedClip:
+    """The sound of one clip and the pictures of another, which begin together; as long as the sound is."""
+
+    sound: Clip
+    picture: Clip
+
+    @property
+    def duration(self) -> float:
+        return self.sound.duration
+
+    @property
+    def has_audio(self) -> bool:
+        return self.sound.has_audio
+
+    @property
+    def has_video(self) -> bool:
+        return self.picture.has_video
+
+    def waveform(self, rate: int) -> Waveform:
+        """Mono sound in [-1, 1], `duration * rate` samples; of length 0 where there is no sound."""
+        return self.sound.waveform(rate)
+
+    def frames(self, *, count: int | None = None, rate: float | None = None) -> Frames:
+        """Pictures at the middle of each of `count` equal stretches, or as `pictures` gives them."""
+        return self._picture.frames(count=count, rate=rate)
+
+    def pictures(self, rate: float, *, max_side: int | None = None) -> Iterator[tuple[float, Picture]]:
+        """Time and picture at 0, 1/rate, 2/rate ... up to the end of the sound, or of the pictures."""
+        return self._picture.pictures(rate, max_side=max_side)
+
+    def window(self, start: float, duration: float) -> "PairedClip":
+        """The part of this clip from `start` on, cut off at the end of the clip."""
+        return PairedClip(self.sound.window(start, duration), self.picture.window(start, duration))
+
+    def content(self, modality: Modality) -> str:
+        """That of the clip which has the modality."""
+        return (self._picture if modality is Modality.VIDEO else self.sound).content(modality)
+
+    @property
+    def _picture(self) -> Clip:
+        return self.picture.window(0.0, self.duration)
 
 
 def _check_stretch(start: float, end: float | None) -> None:

@@ -33,10 +33,7 @@ def paper_meld(row: str = "") -> Recipe:
 
 
 def paper_iemocap(row: str = "") -> Recipe:
-    """The paper on IEMOCAP (Tables II-V); its reader gives no pictures: .text, .audio, .concat_text_audio.
-
-    Here: what needs pictures is refused, until another reader is put in: replace(paper_iemocap(), read=...).
-    """
+    """The paper on IEMOCAP (Tables II-V)."""
     return _row(_paper(iemocap.LABELS, "iemocap", iemocap.read, batch=2), row)
 
 

@@ -99,10 +99,7 @@ def paper_meld(row: str = "") -> Recipe:
 
 
 def paper_iemocap(row: str = "") -> Recipe:
-    """The paper on IEMOCAP (Tables 1 and 3); its reader gives no pictures: .text, .audio, .text_audio.
-
-    Here: what needs pictures is refused, until another reader is put in: replace(paper_iemocap(), read=...).
-    """
+    """The paper on IEMOCAP (Tables 1 and 3), with RoBERTa trained along."""
     return _row(_paper(iemocap.LABELS, "iemocap", iemocap.read, batch=64), row)
 
 
@@ -116,7 +113,7 @@ def authors_meld(row: str = "") -> Recipe:
 
 
 def authors_iemocap(row: str = "") -> Recipe:
-    """The settings of the authors' release for IEMOCAP, chosen on dev; without pictures, as paper_iemocap."""
+    """The settings of the authors' release for IEMOCAP, which differ from the paper's; chosen on dev."""
     paper = paper_iemocap()
     objective = Objective(mu_1=0.4, mu_2=0.4, temperature=0.8, power=1.1, focus=2.4, norm="l1")
     config = replace(paper.config, recurrent=("text", "audio", "video"), dropout=0.0)
