@@ -1,9 +1,9 @@
 """IEMOCAP: ten actors in pairs, improvised and scripted, six emotions (Busso et al. 2008).
 
 For each session and dialogue `dialog/EmoEvaluation/Ses01F_impro01.txt` gives times, votes and the label
-that most annotators chose, `dialog/transcriptions/` the words, `sentences/wav/` the sound of each
-utterance, `dialog/avi/DivX/` the pictures of the whole dialogue. A dialogue is a conversation, in the order in which its utterances start, on the clock of its
-recording; a speaker is "Ses01F" or "Ses01M" throughout.
+that most annotators chose, `dialog/transcriptions/` the words, `sentences/wav/` the sound of each utterance,
+`dialog/avi/DivX/` the pictures of the whole dialogue. A dialogue is a conversation, in the order in which its
+utterances start, on the clock of its recording; a speaker is "Ses01F" or "Ses01M" throughout.
 
 Six labels, the usual ones. What has another or none (surprise, fear, disgust, other, no majority) stays in
 its conversation, as context, with `emotions=None`. `ratings` are the shares of the annotators who named an
