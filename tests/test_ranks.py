@@ -58,14 +58,14 @@ def test_two_processes_with_shares_of_the_weights_too_and_one_goes_on_where_they
 ) -> None:
     average = "train.average=0.5"
     train(tmp_path, 1, average)
-    train(tmp_path, 2, f"{average} --shard", "shares")
+    train(tmp_path, 2, f"{average} --strategy fsdp", "shares")
     assert log(tmp_path / "shares") == [
         pytest.approx(row, rel=1e-4, abs=1e-6) for row in log(tmp_path / "run1")
     ]
     states = [torch.load(tmp_path / run / "last.pt", weights_only=True) for run in ("run1", "shares")]
     for part in ("model", "average"):
         assert_same(*(state[part] for state in states))
-    for devices, more in ((1, ""), (2, "--shard")):
+    for devices, more in ((1, ""), (2, "--strategy fsdp")):
         shutil.copytree(tmp_path / "shares", tmp_path / f"further{devices}")
         train(tmp_path, devices, f"{average} train.epochs=6 --resume {more}", f"further{devices}")
     whole, shares = (torch.load(tmp_path / f"further{n}" / "last.pt", weights_only=True) for n in (1, 2))

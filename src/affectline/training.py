@@ -83,24 +83,28 @@ class Train:
 class Machines:
     """What trains: an accelerator (auto takes cuda, mps or cpu), and how many on each of how many nodes.
 
-    `shard`: each keeps its share of the weights, their gradients and the optimiser's memory, and has the
-    weights whole for the length of a step alone (FSDP); else each keeps all of them (DDP).
+    `strategy`: of several, each keeps all of the weights ("ddp"), or its share of them, of their gradients
+    and of the optimiser's memory, and has the weights whole for the length of a step alone ("fsdp").
     """
 
     device: str = "auto"
     devices: int = 1
     nodes: int = 1
-    shard: bool = False
+    strategy: Literal["ddp", "fsdp"] = "ddp"
 
     def __post_init__(self) -> None:
         if min(self.devices, self.nodes) < 1:
             raise ValueError(f"{self.devices} devices on {self.nodes} nodes: at least one of each")
-        if self.shard and not self.many:
-            raise ValueError("there is nothing to shard on one device alone: take more of them, or no shard")
+        if self.sharded and not self.many:
+            raise ValueError("one device has nobody to share the weights with: more devices, or no fsdp")
 
     @property
     def many(self) -> bool:
         return self.devices * self.nodes > 1
+
+    @property
+    def sharded(self) -> bool:
+        return self.strategy == "fsdp"
 
 
 @dataclass(frozen=True)
@@ -169,10 +173,10 @@ def fit(
     machines = machines or Machines()
     fabric = _fabric(machines, train)
     fabric.launch()
-    learner = deepcopy(model) if train.average or machines.shard else model
+    learner = deepcopy(model) if train.average or machines.sharded else model
     last, kept = folder / "last.pt", folder / "best.pt"
     before = _restore(last, learner, model) if resume and last.exists() else {"past": []}
-    step = fabric.setup_module(_Step(learner, objective, sharded=machines.shard))
+    step = fabric.setup_module(_Step(learner, objective, sharded=machines.sharded))
     optimizer = fabric.setup_optimizers(_optimizer(learner, train))
     run = _Run(fabric, step, optimizer, learner, model, train)
     if resume and last.exists():
@@ -340,7 +344,7 @@ def _fabric(machines: Machines, train: Train) -> Any:
         from lightning.fabric.strategies import DDPStrategy, ModelParallelStrategy
     except ImportError as error:
         raise ImportError('training needs lightning: pip install "affectline[train]"') from error
-    if machines.shard:
+    if machines.sharded:
         world = machines.devices * machines.nodes
         strategy = ModelParallelStrategy(_in_shares, data_parallel_size=world, tensor_parallel_size=1)
     elif machines.many:

@@ -3,7 +3,7 @@
 import json as to_json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from rich.table import Table
 from tyro.conf import Positional, arg
@@ -47,7 +47,7 @@ def train(
     device: Device = "auto",
     devices: Annotated[int, arg(metavar="N")] = 1,
     nodes: Annotated[int, arg(metavar="N")] = 1,
-    shard: Annotated[bool, arg(help_behavior_hint="")] = False,
+    strategy: Annotated[Literal["ddp", "fsdp"], arg(metavar="ddp|fsdp")] = "ddp",
 ) -> int:
     """Train the model of a recipe; the epoch, the calibration and the thresholds are chosen on dev.
 
@@ -66,14 +66,14 @@ def train(
         device: What computes: auto takes cuda, mps or cpu.
         devices: How many of them, on each node; each sees its share of every batch.
         nodes: How many computers; start the command on each as torchrun does.
-        shard: Each device keeps a share of the weights (FSDP), for models too large to be whole on each.
+        strategy: Each of several devices keeps all weights (ddp), or a share of them (fsdp).
     """
     from affectline.nn.ranks import leads
     from affectline.recipes import find, train_recipe
     from affectline.training import Machines
 
     with usage():
-        machines = Machines(device=device, devices=devices, nodes=nodes, shard=shard)
+        machines = Machines(device=device, devices=devices, nodes=nodes, strategy=strategy)
         chosen, folder = find.find(recipe, changes), find_root(root)
         numbers = _seeds(seeds)
     base = out or Path("runs") / recipe
