@@ -18,13 +18,16 @@ FOLDER = ROOT / "docs" / "results"
 PACKAGES = ("torch", "numpy", "transformers", "av", "scikit-learn", "opensmile", "silero-vad")
 
 
-def parser(about: str) -> argparse.ArgumentParser:
-    """Of a benchmark's command line: every one takes the folder of the corpora."""
+def parser(about: str, seeds: str = "") -> argparse.ArgumentParser:
+    """Of a benchmark's command line: every one takes the folder of the corpora; one that trains more."""
     default = os.environ.get("AFFECTLINE_DATA", ROOT.parent / "shared" / "data")
     made = argparse.ArgumentParser(description=about)
     made.add_argument(
         "--data", type=Path, default=Path(default), help="the folder that holds goemotions/, ..."
     )
+    if seeds:
+        made.add_argument("--seeds", default=seeds, help=f"(default: {seeds})")
+        made.add_argument("--runs", type=Path, default=Path("runs"), help="where trained models are and go")
     return made
 
 

@@ -41,10 +41,8 @@ def _run(*arguments: object) -> None:
 
 
 if __name__ == "__main__":
-    arguments = parser(__doc__ or "")
+    arguments = parser(__doc__ or "", seeds="0,1,2,3,4")
     arguments.add_argument("recipes", nargs="*", metavar="RECIPE", help=f"default: {', '.join(RECIPES)}")
-    arguments.add_argument("--seeds", default="0,1,2,3,4")
-    arguments.add_argument("--runs", type=Path, default=Path("runs"), help="where checkpoints are and go")
     chosen = arguments.parse_args()
     for name in chosen.recipes or RECIPES:
         results = measure(name, chosen.seeds.split(","), chosen.data, chosen.runs)

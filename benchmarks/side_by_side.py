@@ -171,10 +171,8 @@ def read(recipe: Recipe, data: Path, split: str) -> Data:
 
 
 if __name__ == "__main__":
-    arguments = parser(__doc__ or "")
+    arguments = parser(__doc__ or "", seeds="0,1,2,3,4")
     arguments.add_argument("families", nargs="*", metavar="FAMILY", help=f"default: {', '.join(FAMILIES)}")
-    arguments.add_argument("--seeds", default="0,1,2,3,4")
-    arguments.add_argument("--runs", type=Path, default=Path("runs"), help="where the encoders are")
     chosen = arguments.parse_args()
     for family in chosen.families or FAMILIES:
         seeds = [int(n) for n in chosen.seeds.split(",")]

@@ -47,9 +47,7 @@ def score(recipe: Recipe, seed: int, data: Path, runs: Path) -> float:
 
 
 if __name__ == "__main__":
-    arguments = parser(__doc__ or "")
-    arguments.add_argument("--seeds", default="0,1,2")
-    arguments.add_argument("--runs", type=Path, default=Path("runs"), help="where the encoders are")
+    arguments = parser(__doc__ or "", seeds="0,1,2")
     chosen = arguments.parse_args()
     seeds = [int(n) for n in chosen.seeds.split(",")]
     found = []

@@ -13,11 +13,7 @@ from affectline.types import Conversation, modality_of
 
 @dataclass(frozen=True)
 class Ready:
-    """The vectors of `Utterance.ready`, each as one time step; of length 0 where an utterance has none.
-
-    Raises:
-        ValueError: once it is used, where a vector has another width or holds a NaN or an infinity.
-    """
+    """The vectors of `Utterance.ready`, each as one time step; of length 0 where an utterance has none."""
 
     stream: str
     width: int
@@ -37,14 +33,4 @@ class Ready:
         return None if vector is None else hashlib.sha256(vector.tobytes()).hexdigest()
 
     def __call__(self, items: Sequence[Item]) -> list[Float32[np.ndarray, "1 width"]]:
-        return [self._vector(conversation, index) for conversation, index in items]
-
-    def _vector(self, conversation: Conversation, index: int) -> Float32[np.ndarray, "1 width"]:
-        utterance = conversation.utterances[index]
-        vector = utterance.ready[self.stream]
-        if not np.isfinite(vector).all():
-            raise ValueError(
-                f"{self.stream!r} of {utterance.id!r} holds a NaN or an infinity; the corpus is at fault: "
-                f"give the utterance missing={{{self.stream!r}}}"
-            )
-        return vector[None]
+        return [conversation.utterances[index].ready[self.stream][None] for conversation, index in items]
