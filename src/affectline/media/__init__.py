@@ -6,5 +6,16 @@ silent, and a picture is shown until the next one comes.
 
 from affectline.media.clips import FileClip, MemoryClip, PairedClip
 from affectline.media.recording import MediaError, Recording, probe
+from affectline.media.views import Cut, View, ViewedClip
 
-__all__ = ["FileClip", "MediaError", "MemoryClip", "PairedClip", "Recording", "probe"]
+__all__ = [
+    "Cut",
+    "FileClip",
+    "MediaError",
+    "MemoryClip",
+    "PairedClip",
+    "Recording",
+    "View",
+    "ViewedClip",
+    "probe",
+]
