@@ -23,11 +23,11 @@ from scipy.special import softmax
 
 from affectline.evaluation import Run, Truth, evaluate
 from affectline.features.text_encoded import Encoded
+from affectline.machines import Machines
 from affectline.models import infer, late_fusion
 from affectline.models.late_fusion import LateFusion, OneLabel
 from affectline.models.multiemo import Objective
 from affectline.recipes import Data, Recipe, amuse, load, multiemo, one_by_one, only, run
-from affectline.training import Machines
 from affectline.types import modality_of
 
 FAMILIES: Mapping[str, Callable[[], Recipe]] = {

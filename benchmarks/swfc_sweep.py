@@ -14,9 +14,9 @@ import numpy as np
 from benchmarks._record import parser, record
 from benchmarks.side_by_side import of_seed, read
 
+from affectline.machines import Machines
 from affectline.models import infer
 from affectline.recipes import SELECT, Recipe, multiemo, run
-from affectline.training import Machines
 
 SETTINGS = {
     "temperature": (0.1, 0.2, 0.4, 0.8, 1.4),

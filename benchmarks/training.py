@@ -16,10 +16,10 @@ from torch import nn
 
 from affectline.batch import Features
 from affectline.corpora import meld
+from affectline.epochs import Shuffled
 from affectline.losses import class_weights, sample_weighted_focal_contrastive
 from affectline.models import infer
 from affectline.models.multiemo import Config, MultiEMO, Objective
-from affectline.training import Shuffled
 from affectline.types import Conversation
 
 STREAMS = {"text.roberta": 768, "audio.compare": 512, "video.vggface": 1000}

@@ -11,9 +11,9 @@ from analyze_makers import LICENCE, make_checkpoint, make_csv, make_talk
 
 from affectline import recipes
 from affectline.cli import COMMANDS, main
+from affectline.machines import Machines
 from affectline.recipes import find
 from affectline.timeline import Timeline
-from affectline.training import Machines
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from affectline.corpora.synthetic import Pointer
 from affectline.features import extract
 from affectline.recipes.find import find
 from affectline.recipes import load, run
-from affectline.training import Machines
+from affectline.machines import Machines
 
 made = find(f"{sys.argv[1]}.synthetic", ["train.epochs=1"])
 streams = {**made.config.streams, "touch.glove": 6}

@@ -11,7 +11,8 @@ import pytest
 # fmt: off
 LAYERS = [
     "types", "checked", "files", "timeline", "exports", "media", "corpora", "batch", "nn", "faces",
-    "features", "losses", "models", "abstention", "checkpoint", "evaluation", "training", "explain",
+    "features", "epochs", "losses", "models", "abstention", "checkpoint", "evaluation", "machines",
+    "training", "explain",
     "segment", "report", "analyze", "recipes", "scale", "server", "cli", "__init__", "__main__",
 ]
 # fmt: on

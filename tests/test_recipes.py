@@ -7,10 +7,11 @@ import torch
 from model_makers import LABELS, conversations_with_features
 
 from affectline.checkpoint import load, save, trained
+from affectline.machines import Machines
 from affectline.models import Inferred
 from affectline.models.late_fusion import Config, LateFusion, Objective
 from affectline.recipes import SELECT, Data, Fusion, Recipe, finish, joining, run, thresholds
-from affectline.training import Machines, Train
+from affectline.training import Train
 from affectline.types import EMOTIONS, Modality
 
 AUDIO = Recipe(

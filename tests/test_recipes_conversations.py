@@ -14,9 +14,9 @@ from affectline.corpora import meld
 from affectline.features import extract
 from affectline.features.ready import Ready
 from affectline.features.text_encoded import Encoded
+from affectline.machines import Machines
 from affectline.recipes import Recipe, multiemo, one_by_one, train_recipe
 from affectline.recipes.find import find
-from affectline.training import Machines
 from affectline.types import Conversation
 
 

@@ -19,11 +19,11 @@ from affectline import checkpoint, recipes
 from affectline.features import audio_passt, extract, video_aus
 from affectline.features.text_windows import Windows
 from affectline.features.video_faces import resized
+from affectline.machines import Machines
 from affectline.models import late_fusion
 from affectline.nn import conversation_encoder, text_encoder
 from affectline.recipes import Fusion, Recipe, train_recipe
 from affectline.recipes.find import find
-from affectline.training import Machines
 
 SMALL = {
     "multiemo": ("config.dim=16", "config.heads=2", "config.hidden=32", "config.head=16"),

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
+from affectline.machines import Machines
 from affectline.recipes import Recipe, train_recipe
 from affectline.recipes.find import find
-from affectline.training import Machines
 
 
 def toy() -> Recipe:

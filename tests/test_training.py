@@ -14,8 +14,10 @@ from torch import nn
 
 from affectline.batch import Batch
 from affectline.checkpoint import trained
+from affectline.epochs import Shuffled
 from affectline.losses import binary_cross_entropy
-from affectline.training import Epoch, Machines, Shuffled, Train, _optimizer, _plateaus, _set_rate, fit
+from affectline.machines import Machines
+from affectline.training import Epoch, Train, _optimizer, _plateaus, _set_rate, fit
 
 TRAIN = Train(epochs=4, batch=4, learning_rate=1e-2, average=0.5, patience=10)
 

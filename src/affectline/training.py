@@ -9,31 +9,19 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
 
-from affectline.batch import Batch, Features, collate
+from affectline.batch import Batch
 from affectline.checkpoint import load_trained, trained
+from affectline.epochs import Epochs
 from affectline.files import atomic_write
-from affectline.types import Conversation, LabelSpace
+from affectline.machines import Machines, fabric_of, share, whole
 
 Objective = Callable[[nn.Module, Batch], Mapping[str, Tensor]]
 """Runs the model and returns its loss terms by name, already weighted. They are summed to train."""
-
-Augment = Callable[[Batch, torch.Generator], Batch]
-
-
-@runtime_checkable
-class Epochs(Protocol):
-    """The batches of each epoch; the same epoch is the same batches."""
-
-    def __len__(self) -> int: ...
-    def __call__(self, epoch: int) -> Iterator[Batch]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,67 +67,6 @@ class Train:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be a share: from 0 to under 1")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Machines:
-    """What trains: an accelerator (auto takes cuda, mps or cpu), and how many on each of how many nodes.
-
-    `strategy`: of several, each keeps all of the weights ("ddp"), or its share of them, of their gradients
-    and of the optimiser's memory, and has the weights whole for the length of a step alone ("fsdp").
-    """
-
-    device: str = "auto"
-    devices: int = 1
-    nodes: int = 1
-    strategy: Literal["ddp", "fsdp"] = "ddp"
-
-    def __post_init__(self) -> None:
-        if min(self.devices, self.nodes) < 1:
-            raise ValueError(f"{self.devices} devices on {self.nodes} nodes: at least one of each")
-        if self.sharded and not self.many:
-            raise ValueError("one device has nobody to share the weights with: more devices, or no fsdp")
-
-    @property
-    def many(self) -> bool:
-        return self.devices * self.nodes > 1
-
-    @property
-    def sharded(self) -> bool:
-        return self.strategy == "fsdp"
-
-
-@dataclass(frozen=True)
-class Shuffled:
-    """Random batches of conversations of like length, with an augmentation; a pure function of the epoch."""
-
-    conversations: Sequence[Conversation]
-    features: Sequence[Sequence[Features]]
-    labels: LabelSpace
-    size: int
-    seed: int
-    augment: Augment | None = None
-
-    def __len__(self) -> int:
-        return math.ceil(len(self.conversations) / self.size)
-
-    def __call__(self, epoch: int) -> Iterator[Batch]:
-        rng = np.random.default_rng((self.seed, epoch))
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        for rows in self._rows(rng):
-            batch = collate(
-                [self.conversations[i] for i in rows], [self.features[i] for i in rows], self.labels
-            )
-            yield self.augment(batch, generator) if self.augment else batch
-
-    def _rows(self, rng: np.random.Generator) -> list[np.ndarray]:
-        """Sorted by length within large random pools: little padding, and still random."""
-        lengths = np.array([sum(len(a) for u in row for a in u.values()) for row in self.features])
-        order = rng.permutation(len(lengths))
-        pools = np.array_split(order, max(1, len(order) // (50 * self.size)))
-        order = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
-        batches = [order[i : i + self.size] for i in range(0, len(order), self.size)]
-        return [batches[i] for i in rng.permutation(len(batches))]
-
-
 @dataclass(frozen=True)
 class Epoch:
     """What one epoch gave: the mean of each loss term, the validation score, and whether it is the best."""
@@ -171,7 +98,7 @@ def fit(
     on where another number has stopped.
     """
     machines = machines or Machines()
-    fabric = _fabric(machines, train)
+    fabric = fabric_of(machines, train.precision)
     fabric.launch()
     learner = deepcopy(model) if train.average or machines.sharded else model
     last, kept = folder / "last.pt", folder / "best.pt"
@@ -288,15 +215,15 @@ class _Run:
         now = trained(self.learner)
         for name, value in trained(self.model).items():
             if value.is_floating_point() and "running" not in name:
-                value.lerp_(_whole(now[name]), 1 - decay)
+                value.lerp_(whole(now[name]), 1 - decay)
             else:
                 value.copy_(now[name])
 
     def state(self) -> dict[str, Any]:
         """Of all ranks together; each has to ask."""
         memory = self.optimizer.state_dict()
-        memory["state"] = {n: {k: _whole(v) for k, v in of.items()} for n, of in memory["state"].items()}
-        learner = {name: _whole(value) for name, value in trained(self.learner).items()}
+        memory["state"] = {n: {k: whole(v) for k, v in of.items()} for n, of in memory["state"].items()}
+        learner = {name: whole(value) for name, value in trained(self.learner).items()}
         return {"model": learner, "average": trained(self.model), "optimizer": memory}
 
     def remember(self, memory: Mapping[str, Any], path: Path) -> None:
@@ -304,19 +231,7 @@ class _Run:
         with _damaged(path):
             self.optimizer.load_state_dict(memory)
         for weight, of in self.optimizer.optimizer.state.items():
-            of.update({k: _share(v, weight) for k, v in of.items()})
-
-
-def _whole(value: Tensor) -> Tensor:
-    """A weight whose shares are with all ranks, put together; each rank has to ask."""
-    return value.full_tensor() if isinstance(value, DTensor) else value
-
-
-def _share(value: Tensor, weight: Tensor) -> Tensor:
-    """This rank's share of what is as large as a weight that is in shares."""
-    if not isinstance(weight, DTensor) or value.shape != weight.shape:
-        return value
-    return distribute_tensor(value, weight.device_mesh, weight.placements)
+            of.update({k: share(v, weight) for k, v in of.items()})
 
 
 class _Step(nn.Module):
@@ -336,34 +251,6 @@ class _Step(nn.Module):
             name = next(iter(terms))
             terms[name] = terms[name] + sum(0 * p.sum() for p in self.model.parameters() if p.requires_grad)
         return terms
-
-
-def _fabric(machines: Machines, train: Train) -> Any:
-    try:
-        from lightning.fabric import Fabric
-        from lightning.fabric.strategies import DDPStrategy, ModelParallelStrategy
-    except ImportError as error:
-        raise ImportError('training needs lightning: pip install "affectline[train]"') from error
-    if machines.sharded:
-        world = machines.devices * machines.nodes
-        strategy = ModelParallelStrategy(_in_shares, data_parallel_size=world, tensor_parallel_size=1)
-    elif machines.many:
-        # a modality that no utterance of a batch has leaves the weights of its branch without a gradient
-        strategy = DDPStrategy(find_unused_parameters=True)
-    else:
-        strategy = "auto"
-    return Fabric(
-        accelerator=machines.device,
-        devices=machines.devices,
-        num_nodes=machines.nodes,
-        strategy=strategy,
-        precision=train.precision,  # pyright: ignore[reportArgumentType]
-    )
-
-
-def _in_shares(step: nn.Module, mesh: Any) -> nn.Module:
-    """All weights as one group: our forward passes skip branches, each as its ranks' utterances want it."""
-    return fully_shard(step, mesh=mesh["data_parallel"])
 
 
 def _optimizer(model: nn.Module, train: Train) -> torch.optim.Optimizer:

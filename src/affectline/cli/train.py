@@ -68,9 +68,9 @@ def train(
         nodes: How many computers; start the command on each as torchrun does.
         strategy: Each of several devices keeps all weights (ddp), or a share of them (fsdp).
     """
+    from affectline.machines import Machines
     from affectline.nn.ranks import leads
     from affectline.recipes import find, train_recipe
-    from affectline.training import Machines
 
     with usage():
         machines = Machines(device=device, devices=devices, nodes=nodes, strategy=strategy)

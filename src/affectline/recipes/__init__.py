@@ -1,6 +1,6 @@
 """Which corpus, which features, which model, which numbers. The only modules that know all of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from affectline import abstention
 from affectline.batch import Features
 from affectline.checkpoint import Checkpoint, lengths, save, subset
+from affectline.epochs import Augment, Drawn, Epochs, Shuffled, View
 from affectline.evaluation import fit_calibration, fit_temperature, fit_thresholds
 from affectline.evaluation.metrics import choose_one, decision_metrics
 from affectline.features import Extractor, extract
+from affectline.machines import Machines
 from affectline.models import Inferred, infer
 from affectline.nn.ranks import leads
-from affectline.training import Augment, Machines, Objective, Shuffled, Train, fit
+from affectline.training import Objective, Train, fit
 from affectline.types import Conversation, LabelSpace, Modality, modality_of
 
 Read = Callable[[Path, str], list[Conversation]]
@@ -42,13 +44,21 @@ class FitsTargets(Protocol):
     def fitted(self, targets: Float[Tensor, "utterance classes"]) -> Objective: ...
 
 
+@runtime_checkable
+class FitsWords(Protocol):
+    """An extractor that takes its vocabulary from the train part."""
+
+    def fitted(self, train: Iterable[Conversation]) -> Extractor: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """An experiment as data: `read(root / corpus, split)` gives the conversations.
 
     `select`: the validation score by which an epoch is chosen, a key of SELECT. `data`: what the checkpoint
     says of where its training data come from, and under which licence. `start`: puts weights that were learnt
-    elsewhere into the new model.
+    elsewhere into the new model. `view`: what training sees of a conversation, another thing each epoch, so
+    that its features are made as it goes, by `workers` processes.
     """
 
     labels: LabelSpace
@@ -61,6 +71,8 @@ class Recipe:
     train: Train
     select: str
     augment: Augment | None = None
+    view: View | None = None
+    workers: int = 0
     start: Callable[[nn.Module], None] | None = None
     data: str = ""
 
@@ -85,7 +97,7 @@ class Fusion:
 
 @dataclass(frozen=True)
 class Data:
-    """A split, ready for a model."""
+    """A split, ready for a model; without features where they are made as training goes."""
 
     conversations: Sequence[Conversation]
     features: Sequence[Sequence[Features]]
@@ -117,6 +129,8 @@ def load(recipe: Recipe, root: Path, split: str, progress: Progress = lambda *_:
     for e in recipe.extractors:
         found = (c.utterances[n].has(e.stream) and e.content(c, n) is not None for c, n in items)
         require(any(found), e.stream)
+    if recipe.view and split == "train":
+        return Data(conversations, ())
     data = featured(recipe, conversations, split, progress)
     for e in recipe.extractors:
         require(any(len(u[e.stream]) for row in data.features for u in row), e.stream)
@@ -188,12 +202,22 @@ def train_recipe(
             recipe, root, out, name=name, seed=seed, machines=machines, resume=resume, progress=progress
         )
     recipe = replace(recipe, train=replace(recipe.train, seed=seed))
+    recipe = fitted(recipe, root)
     train, dev = (load(recipe, root, split, progress) for split in ("train", "dev"))
     model = run(recipe, train, dev, out, machines=machines, resume=resume, progress=progress)
     checkpoint = finish(recipe, model, dev, name=name or out.name)
     if leads():
         save(checkpoint, out)
     return checkpoint
+
+
+def fitted(recipe: Recipe, root: Path) -> Recipe:
+    """With the vocabularies that its extractors take from the train part."""
+    if not any(isinstance(e, FitsWords) for e in recipe.extractors):
+        return recipe
+    train = recipe.read(root / recipe.corpus, "train")
+    made = tuple(e.fitted(train) if isinstance(e, FitsWords) else e for e in recipe.extractors)
+    return replace(recipe, extractors=made)
 
 
 def run(
@@ -216,8 +240,7 @@ def run(
     if isinstance(objective, FitsTargets):
         objective = objective.fitted(torch.cat([_targets(c, recipe.labels) for c in train.conversations]))
     score = SELECT[recipe.select]
-    size, seed = recipe.train.batch, recipe.train.seed
-    epochs = Shuffled(train.conversations, train.features, recipe.labels, size, seed, recipe.augment)
+    epochs = _epochs(recipe, train)
     folder.mkdir(parents=True, exist_ok=True)
     number = 1
 
@@ -238,6 +261,13 @@ def run(
         progress(f"epoch {epoch.number + 1}", 1.0, {**epoch.losses, recipe.select: epoch.score})
         number = epoch.number + 2
     return model
+
+
+def _epochs(recipe: Recipe, train: Data) -> Epochs:
+    talks, labels, size, seed = train.conversations, recipe.labels, recipe.train.batch, recipe.train.seed
+    if recipe.view:
+        return Drawn(talks, recipe.extractors, labels, size, seed, recipe.view, recipe.workers)
+    return Shuffled(talks, train.features, labels, size, seed, recipe.augment)
 
 
 def _targets(conversation: Conversation, labels: LabelSpace) -> Float[Tensor, "utterance classes"]:

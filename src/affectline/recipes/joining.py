@@ -18,12 +18,12 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from affectline.checkpoint import Checkpoint, load, load_trained, save, trained
+from affectline.machines import Machines
 from affectline.models import Inferred, infer
 from affectline.models.late_fusion import STREAMS, LateFusion
 from affectline.nn.ranks import leads
 from affectline.recipes import Data, Fusion, Progress, fit_abstention, thresholds, train_recipe, versions
 from affectline.recipes import load as load_split
-from affectline.training import Machines
 from affectline.types import LabelSpace, Modality
 
 
