@@ -82,7 +82,7 @@ class Drawn:
 
         order = np.random.default_rng((self.seed, epoch)).permutation(len(self.conversations)).tolist()
         yield from DataLoader(
-            _Views(self, epoch),
+            _Views(self, epoch),  # pyright: ignore[reportArgumentType] - it has a length and items by number
             batch_sampler=[order[i : i + self.size] for i in range(0, len(order), self.size)],
             collate_fn=partial(_together, self.labels),
             num_workers=self.workers,

@@ -40,7 +40,8 @@ def fabric_of(machines: Machines, precision: str) -> Any:
     """What runs the training there."""
     try:
         from lightning.fabric import Fabric
-        from lightning.fabric.strategies import DDPStrategy, ModelParallelStrategy
+        from lightning.fabric.strategies.ddp import DDPStrategy
+        from lightning.fabric.strategies.model_parallel import ModelParallelStrategy
     except ImportError as error:
         raise ImportError('training needs lightning: pip install "affectline[train]"') from error
     if machines.sharded:
@@ -62,7 +63,8 @@ def fabric_of(machines: Machines, precision: str) -> Any:
 
 def _in_shares(step: nn.Module, mesh: Any) -> nn.Module:
     """All weights as one group: our forward passes skip branches, each as its ranks' utterances want it."""
-    return fully_shard(step, mesh=mesh["data_parallel"])
+    fully_shard(step, mesh=mesh["data_parallel"])
+    return step
 
 
 def whole(value: Tensor) -> Tensor:

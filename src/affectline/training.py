@@ -102,13 +102,13 @@ def fit(
     fabric.launch()
     learner = deepcopy(model) if train.average or machines.sharded else model
     last, kept = folder / "last.pt", folder / "best.pt"
-    before = _restore(last, learner, model) if resume and last.exists() else {"past": []}
+    before = _restore(last, learner, model) if resume and last.exists() else None
     step = fabric.setup_module(_Step(learner, objective, sharded=machines.sharded))
     optimizer = fabric.setup_optimizers(_optimizer(learner, train))
     run = _Run(fabric, step, optimizer, learner, model, train)
-    if resume and last.exists():
+    if before:
         run.remember(before["optimizer"], last)
-    past: list[dict[str, float]] = before["past"]
+    past: list[dict[str, float]] = before["past"] if before else []
     for epoch in range(len(past), train.epochs):
         if _waited(past) > train.patience:
             break
