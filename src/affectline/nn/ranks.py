@@ -30,6 +30,8 @@ def everywhere(x: Shaped[Tensor, "sample *dims"]) -> Shaped[Tensor, "all *dims"]
     dist.all_gather(counts, here)
     longest = int(torch.cat(counts).max())
     padded = torch.cat([x, x.new_zeros(longest - len(x), *x.shape[1:])])
+    if torch.is_grad_enabled() and padded.is_floating_point() and not padded.requires_grad:
+        padded.requires_grad_()  # a rank without samples has to meet the others on the way back too
     gathered = all_gather(padded) if padded.is_floating_point() else _gathered(padded)
     return torch.cat([part[: int(count)] for part, count in zip(gathered, counts, strict=True)])
 
