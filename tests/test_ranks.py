@@ -56,7 +56,7 @@ def test_two_processes_give_the_losses_and_the_weights_of_one_for_each_of_severa
 def test_two_processes_with_shares_of_the_weights_too_and_one_goes_on_where_they_stopped(
     tmp_path: Path,
 ) -> None:
-    average = "train.average=0.5"
+    average = "train.average=0.3"
     train(tmp_path, 1, average)
     train(tmp_path, 2, f"{average} --strategy fsdp", "shares")
     assert log(tmp_path / "shares") == [

@@ -133,6 +133,10 @@ def test_tensorboard_shows_every_epoch(tmp_path: Path) -> None:
         (Train(epochs=10, warmup=0.2, learning_rate=1.0), 1.0, 0.5),  # half of the warm-up
         (Train(epochs=10, warmup=0.2, learning_rate=1.0), 2.0, 1.0),
         (Train(epochs=10, warmup=0.2, learning_rate=1.0), 6.0, 0.5),  # half of the cosine
+        (Train(epochs=10, warmup=0.2, learning_rate=1.0, lowest=0.1), 6.0, 0.55),
+        (Train(epochs=10, warmup=0.2, learning_rate=1.0, lowest=0.1), 10.0, 0.1),
+        (Train(epochs=10, warmup=0.2, learning_rate=1.0, lowest=0.1), 2.0, 1.0),
+        (Train(epochs=10, warmup=0.2, learning_rate=1.0, lowest=0.1), 1.0, 0.5),  # half-way up
         (Train(epochs=10, warmup=0.2, learning_rate=1.0), 10.0, 0.0),
         (Train(epochs=100, warmup=0.0, learning_rate=1.0, schedule="steps", every=10), 9.9, 1.0),
         (Train(epochs=100, warmup=0.0, learning_rate=1.0, schedule="steps", every=10), 20.0, 0.95**2),

@@ -29,11 +29,11 @@ class Train:
     """The settings of the loop.
 
     `optimizer`: Adam adds the weight decay to the gradient, AdamW takes it from the weights. `schedule`:
-    after the warm-up half a cosine to zero, or times `decay`, after every `every` epochs ("steps") or each
-    time the validation score has not got better for more than `every` epochs ("plateau"). `pretrained_rate`:
-    that of the weights which the model names in `pretrained`. `average`: decay of the moving average
-    of the weights that is validated and kept; 0 = the weights. `keep`: the epoch of the best validation
-    score, or the last one, where no validation can be trusted.
+    after the warm-up half a cosine, down to the share `lowest` of the rate; or times `decay`, after every
+    `every` epochs ("steps") or each time the validation score has not got better for more than `every` epochs
+    ("plateau"). `pretrained_rate`: that of the weights which the model names in `pretrained`. `average`:
+    decay of the moving average of the weights that is validated and kept; 0 = the weights. `keep`: the epoch
+    of the best validation score, or the last one, where no validation can be trusted.
 
     Paper: (MultiEMO) learning rate times .95 every 10 epochs, "steps".
     Code:  torch's ReduceLROnPlateau on the validation loss, factor .95, patience 10.
@@ -51,6 +51,7 @@ class Train:
     decay: float = 0.95
     every: int = 10
     warmup: float = 0.1  # share of all steps
+    lowest: float = 0.0
     clip: float = 5.0
     patience: int = 10  # epochs without a better validation score
     average: float = 0.0
@@ -62,7 +63,7 @@ class Train:
         for name in ("epochs", "batch", "every", "clip"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be over 0")
-        for name in ("warmup", "average"):
+        for name in ("warmup", "average", "lowest"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be a share: from 0 to under 1")
 
@@ -278,7 +279,8 @@ def _set_rate(
     share = epochs / train.epochs
     rising = share / train.warmup if share < train.warmup else 1.0
     if train.schedule == "cosine":
-        falling = 0.5 * (1 + math.cos(math.pi * max(0.0, share - train.warmup) / (1 - train.warmup)))
+        half = 0.5 * (1 + math.cos(math.pi * max(0.0, share - train.warmup) / (1 - train.warmup)))
+        falling = train.lowest + (1 - train.lowest) * half
     else:
         times = int(epochs) // train.every if train.schedule == "steps" else _plateaus(scores, train.every)
         falling = train.decay**times

@@ -15,7 +15,7 @@ from affectline.types import Conversation, Modality
 class Samples:
     """Mono sound in [-1, 1] at `rate` samples a second, the middle `seconds` of a longer clip.
 
-    Paper: (SeMuL-PCD, Section IV-B) 48 kHz, in time with the pictures.
+    Paper: (SeMuL-PCD, Section 4.5) 48 kHz, in time with the pictures.
     Code:  as many samples, but evenly from all of the clip, which leaves nothing of its pitch.
     """
 

@@ -17,7 +17,7 @@ class RandomViews:
     of the picture that is cut out, at least and at most, and made a square of `size`; `aspect`: how much
     wider than high, or the other way round, at most; the colours change by what their fields say, at most.
 
-    Paper: (SeMuL-PCD, Section IV-B) "random resize crop", flip, "color augmentation".
+    Paper: (SeMuL-PCD, Section 4.5) "random resize crop", flip, "color augmentation".
     Code:  brightness by 32/255, contrast, saturation and hue by .4.
     Here:  the hue by .1: red faces are not green.
     """

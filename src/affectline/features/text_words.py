@@ -24,7 +24,7 @@ class Words:
     conversations: those of the train part, and of no other. Of words whose times are known only those that
     sound in the middle `seconds`, as the picture and the sound are.
 
-    Paper: (SeMuL-PCD, Section IV-B) a vocabulary of 2^10, 48 words at most.
+    Paper: (SeMuL-PCD, Section 4.5) a vocabulary of 2^10, 48 words at most.
     Code:  a vocabulary that grows over all splits, 32 words.
     """
 

@@ -20,7 +20,7 @@ class Pixels:
     Of a picture that is a square already all is seen, of another the middle. A shorter clip has fewer of
     them. Bytes: a network makes numbers of them where it computes, so that a quarter is moved there.
 
-    Paper: (SeMuL-PCD, Section IV-B) 32 frames at 10 a second, 224 pixels.
+    Paper: (SeMuL-PCD, Section 4.5) 32 frames at 10 a second, 224 pixels.
     Code:  32 frames evenly over the clip, however long it is; cropped at random in evaluation too.
     """
 
