@@ -1,6 +1,7 @@
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copy
 
 import numpy as np
 import pytest
@@ -217,3 +218,30 @@ def test_the_published_columns_have_a_vector_for_every_utterance(root: Path) -> 
     assert len(published) == 2199
     assert all({s: len(v) for s, v in u.ready.items()} == mosi.READY for u in published)
     assert all(set(u.ready) == {"audio.published"} for c in mosi.read(root, "test") for u in c)
+
+
+def test_raw_clips_are_divided_by_video_so_that_each_is_tested_once(tmp_path: Path) -> None:
+    names = [f"v{n}" for n in range(10)]
+    write(tmp_path, *[row(v, n, sentiment=str(n - 1)) for v in names for n in (0, 1, 2, 3)])
+    clip = make_video(tmp_path / "clip.mp4", seconds=0.1)
+    (tmp_path / "clips").mkdir()
+    for name in names:
+        for n in range(3):
+            copy(clip, tmp_path / "clips" / f"{name}_{n}.mp4")
+    tested: list[str] = []
+    for fold in range(mosi.FOLDS):
+        parts = {s: {c.id[:2] for c in mosi.read_raw(tmp_path, s, fold)} for s in mosi.SPLITS}
+        assert [len(parts[s]) for s in mosi.SPLITS] == [6, 2, 2]
+        assert set.union(*parts.values()) == set(names)
+        tested += parts["test"]
+    assert sorted(tested) == names
+    shown = [u.emotions for c in mosi.read_raw(tmp_path, "test")[:3] for u in c]
+    assert shown == [{"negative"}, frozenset(), {"positive"}]
+    assert mosi.RAW_LABELS.multilabel
+    with pytest.raises(ValueError, match="fold 5 is none of the 5: 0 to 4"):
+        mosi.read_raw(tmp_path, "test", 5)
+
+
+def test_without_any_clip_there_is_nothing_raw(folder: Path) -> None:
+    with pytest.raises(ValueError, match="clips has no clip of an utterance; get the recordings"):
+        mosi.read_raw(folder, "train")

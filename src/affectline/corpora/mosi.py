@@ -28,6 +28,9 @@ SOURCE = Source(
     layout="a folder with utterances.csv and, where there are recordings, clips/",
 )
 LABELS = LabelSpace(("negative", "positive"))
+RAW_LABELS = LabelSpace(LABELS.names, multilabel=True)
+"""Of `read_raw`, where 0 is neither."""
+FOLDS = 5
 READY = {"text.published": 100, "audio.published": 73, "video.published": 100}
 """The streams of utterance_features.npz (Poria et al. 2017), and their widths."""
 CLEAN = ("audio.published",)
@@ -68,6 +71,36 @@ def read_published(root: Path, split: str) -> list[Conversation]:
         return "dev" if row["video_id"] in dev else row["features_split"]
 
     return _conversations(root, tuple(READY), lambda row: part(row) == split)
+
+
+def read_raw(root: Path, split: str, fold: int = 0) -> list[Conversation]:
+    """The utterances whose clip is there, each by itself; neither label where the sentiment is 0.
+
+    One of five divisions of their videos: every fifth of them, in the order of their names, is for test,
+    those after them are for dev, the others for train; so each is tested once.
+
+    Raises:
+        ValueError: where the corpus, the split or the fold is not there, or no clip.
+    """
+    SOURCE.one_of(split, SPLITS)
+    if not 0 <= fold < FOLDS:
+        raise ValueError(f"fold {fold} is none of the {FOLDS}: 0 to {FOLDS - 1}")
+    talks = [(c.id, u) for c in _conversations(root, (), lambda _: True) for u in c if u.clip is not None]
+    if not talks:
+        raise ValueError(f"{root / 'clips'} has no clip of an utterance; get the recordings of {SOURCE.page}")
+    videos = sorted({video for video, _ in talks})
+    part = {video: "train" for video in videos}
+    part |= dict.fromkeys(videos[(fold + 1) % FOLDS :: FOLDS], "dev")
+    part |= dict.fromkeys(videos[fold::FOLDS], "test")
+    return [
+        Conversation(u.id, (replace(u, emotions=_sign(u.sentiment)),))
+        for video, u in talks
+        if part[video] == split
+    ]
+
+
+def _sign(sentiment: float | None) -> frozenset[str]:
+    return frozenset({"positive"} if sentiment > 0 else {"negative"} if sentiment < 0 else ())  # pyright: ignore
 
 
 def _ready(root: Path, streams: Collection[str]) -> list[dict[str, Float32[np.ndarray, " dim"]]]:
