@@ -126,3 +126,12 @@ def _pad(features: Sequence[Sequence[Features]], name: str, turns: int) -> Strea
             values[b, n, : len(array)] = torch.from_numpy(array)
             mask[b, n, : len(array)] = True
     return Stream(values, mask)
+
+
+def turns(
+    rows: Shaped[Tensor, "n *dims"], real: Bool[Tensor, "batch utterance"]
+) -> Shaped[Tensor, "batch utterance *dims"]:
+    """Rows back in their conversations; 0 at padding."""
+    laid = rows.new_zeros(*real.shape, *rows.shape[1:])
+    laid[real] = rows
+    return laid

@@ -12,12 +12,14 @@ import torch
 from jaxtyping import Bool, Float, Int, Real
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax, logsigmoid
+from torch.special import entr
 
 Rows = Float[Tensor, "sample dim"]
 Temperature = float | Float[Tensor, ""]
 """What cosines are divided by; a tensor where it is learnt. Keeping it positive is the caller's affair."""
 Reduction = Literal["mean", "none"]
 Norm = Literal["none", "l1", "mean1"]
+Teacher = Literal["geomean", "product", "poe", "mean"]
 
 
 def binary_cross_entropy(
@@ -28,6 +30,72 @@ def binary_cross_entropy(
     """The mean over the labels that are annotated; 0 where none is. Targets may be soft."""
     terms = binary_cross_entropy_with_logits(logits, targets, reduction="none")
     return (terms * known).sum() / known.sum().clamp(min=1)
+
+
+def label_consistency(
+    logits: Float[Tensor, "sample classes"],
+    targets: Float[Tensor, "sample classes"],
+    known: Bool[Tensor, "sample classes"],
+) -> Float[Tensor, ""]:
+    """L_LCC of SeMuL-PCD: -log p of a sample's positive labels, their mean, as a mean over the samples.
+
+    The positive half of the binary cross-entropy, in which each sample counts alike: it pushes scores up, and
+    what that does to calibration is to be measured.
+
+    Paper: the mean over all samples, those without a positive label too, for which it divides by 0.
+    Code:  a softmax of each positive label against the negative ones; fails where a batch has no positive.
+    Here:  the mean over the samples that have a positive label among those annotated.
+    """
+    positive = (targets > 0) & known
+    count = positive.sum(dim=1)
+    per_sample = -(logsigmoid(logits) * positive).sum(dim=1) / count.clamp(min=1)
+    return per_sample.sum() / (count > 0).sum().clamp(min=1)
+
+
+def multimodal_distillation(
+    logits: Float[Tensor, "sample classes"],
+    peers: Sequence[Float[Tensor, "sample classes"]],
+    available: Sequence[Bool[Tensor, " sample"]],
+    known: Bool[Tensor, "sample classes"],
+    *,
+    teacher: Teacher = "geomean",
+) -> Float[Tensor, ""]:
+    """L_MDL of SeMuL-PCD: KL(T || P^f) of the fusion branch from what its peers say together, see `taught`.
+
+    The mean over the annotated labels of the samples that have a peer; the peers get no gradient.
+
+    Paper: 1 / tau_k before it, tau_k trained: its gradient is -L / tau_k, so that it grows for ever.
+    Code:  the positive half of the divergence, which may be negative; the peers get a gradient.
+    Here:  the whole divergence; tau_k is part of the term's weight.
+    """
+    there = torch.stack(list(available))
+    t = taught(torch.stack(list(peers)).detach(), there, teacher)
+    counts = known & there.any(dim=0)[:, None]
+    divergence = binary_cross_entropy_with_logits(logits, t, reduction="none") - entr(t) - entr(1 - t)
+    return (divergence * counts).sum() / counts.sum().clamp(min=1)
+
+
+def taught(
+    peers: Float[Tensor, "peer sample classes"], available: Bool[Tensor, "peer sample"], teacher: Teacher
+) -> Float[Tensor, "sample classes"]:
+    """T, what the peers that are there say together of each label, as a probability.
+
+    "geomean": the geometric mean of their odds, sigmoid(mean l). "poe": the product of experts,
+    sigmoid(sum l). "mean": of their probabilities. A peer alone is what is taught, by any of them.
+
+    Paper: "product", of their probabilities: never above the least of them, .125 where three know nothing.
+    Code:  sigmoid of the product of their logits: two that deny affirm.
+    Here:  "geomean", unless a recipe asks for another.
+    """
+    there = available[..., None]
+    logits, count = peers.masked_fill(~there, 0.0), there.sum(dim=0).clamp(min=1)
+    if teacher == "geomean":
+        return (logits.sum(dim=0) / count).sigmoid()
+    if teacher == "poe":
+        return logits.sum(dim=0).sigmoid()
+    if teacher == "mean":
+        return (logits.sigmoid() * there).sum(dim=0) / count
+    return (logsigmoid(logits) * there).sum(dim=0).exp()
 
 
 def rating_cross_entropy(

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from affectline.batch import Batch, Features, Stream
+from affectline.batch import Batch, Features, Stream, turns
 from affectline.losses import focal, pairwise_nce
 from affectline.nn.adaptive_fusion import AdaptiveFusion, Alpha
 from affectline.nn.context import DialogueContext, SpeakerContext
@@ -102,12 +102,12 @@ class AMuSE(nn.Module):
         f_ca = self.man(f)  # Eq. 1
         labels = batch.targets[real].argmax(dim=1) if self.config.alpha == "oracle" else None
         fused = self.fuse(f_ca, there, dict(self.heads.items()), labels)  # Eqs. 2 and 6
-        a = _turns(fused, real)
+        a = turns(fused, real)
         d, s = self.dialogue(a, real), self.speaker(a, batch.speakers, real)
         return Output(
             logits=self.classify(self.dropout(torch.cat([s, d], dim=2))),
-            by_modality={m: _turns(self.heads[m](f_ca[m]), real) for m in self.modes},
-            present={m: _turns(there[m], real) for m in self.modes},
+            by_modality={m: turns(self.heads[m](f_ca[m]), real) for m in self.modes},
+            present={m: turns(there[m], real) for m in self.modes},
             descriptors={m: f_ca[m] for m in self.modes},
             fused=fused,
         )
@@ -116,15 +116,6 @@ class AMuSE(nn.Module):
 def _rows(stream: Stream, real: Bool[Tensor, "batch utterance"]) -> Raw:
     """The real utterances, one after the other."""
     return stream.values[real], stream.mask[real]
-
-
-def _turns(
-    rows: Shaped[Tensor, "n *dims"], real: Bool[Tensor, "batch utterance"]
-) -> Shaped[Tensor, "batch utterance *dims"]:
-    """Rows back in their conversations; 0 at padding."""
-    turns = rows.new_zeros(*real.shape, *rows.shape[1:])
-    turns[real] = rows
-    return turns
 
 
 class Unimodal(nn.Module):
@@ -196,7 +187,7 @@ class Objective:
             there = [everywhere(out.present[m][batch.mask]) for m in out.descriptors]
             terms["ace"] = self.contrast * pairwise_nce(views, there, temperature=self.temperature)
         if self.informative:
-            rows = real & _turns(informative(model, out, batch), batch.mask)
+            rows = real & turns(informative(model, out, batch), batch.mask)
             true = everywhere(batch.targets[rows]).argmax(dim=1)
             again = focal(everywhere(out.logits[rows]), true, gamma=self.gamma)
             terms["informative"] = self.informative * again
