@@ -1,6 +1,6 @@
 """What a SeMuL-PCD of some size costs: its parameters, the work of an answer, the memory of a step."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -30,7 +30,9 @@ class Size:
 def size_of(config: Config, *, half: bool = False) -> Size:
     """`half`: training in "bf16-mixed", else in 32 bits."""
     with torch.device("meta"):
-        parameters = sum(p.numel() for p in SeMuLPCD(config).parameters())
+        model = SeMuLPCD(replace(config, share_layers=True))
+    whole, layer = (sum(p.numel() for p in part.parameters()) for part in (model, model.layers))
+    parameters = whole + (0 if config.share_layers else config.layers - 1) * layer
     return Size(
         tokens={stream: _cut(config, stream)[0] for stream in config.streams},
         parameters=parameters,
