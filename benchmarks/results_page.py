@@ -261,7 +261,17 @@ METRICS = (
 
 
 _REPORT = {
-    *(*METRICS, "brier", "n", "support", "per_label", "calibration", "reliability", "risk_coverage"),
+    *(
+        *METRICS,
+        "at_half",
+        "brier",
+        "n",
+        "support",
+        "per_label",
+        "calibration",
+        "reliability",
+        "risk_coverage",
+    ),
     *("confusion", "baselines", "selection", "command", "hardware", "seeds", "stamp"),
 }
 """The keys of a report (`affectline.evaluation.Report`); what else a file holds beside them is its own."""
@@ -360,14 +370,16 @@ def _nested(value: object) -> bool:
 
 def _report(report: Fields) -> list[str]:
     stamp = [f"**{report['stamp']}: chosen on the test part.**", ""] if "stamp" in report else []
-    baselines = report["baselines"]
+    baselines, half = report["baselines"], report.get("at_half")
     measured = [name for name in METRICS if name in report]
-    rows = [[n, _text(report[n]), *(_text(b.get(n)) for b in baselines.values())] for n in measured]
+    without_input = [f"{_words(name)} (no input)" for name in baselines]
+    beside = [*([half] if half else []), *baselines.values()]
+    rows = [[n, _text(report[n]), *(_text(b[n]) if n in b else "" for b in beside)] for n in measured]
     return [
         *stamp,
         f"{report['n']} utterances, seeds {', '.join(map(str, report['seeds']))}.",
         "",
-        *_table(["metric", "ours", *(f"{_words(name)} (no input)" for name in baselines)], rows),
+        *_table(["metric", "ours", *(["at 0.5"] if half else []), *without_input], rows),
         "",
         *_table(list(_LABEL_COLUMNS), list(_label_rows(report))),
         "",

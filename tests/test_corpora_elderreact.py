@@ -8,7 +8,7 @@ import pytest
 from media_makers import make_sound
 
 from affectline.corpora import elderreact
-from affectline.evaluation import Truth
+from affectline.evaluation import Run, Truth, evaluate
 from affectline.features import extract
 from affectline.features.ready import Ready
 from affectline.media import FileClip
@@ -148,3 +148,20 @@ def test_the_published_splits_have_their_sizes_and_prevalences() -> None:
     }
     assert len({c.speakers for talks in read.values() for c in talks}) == 43
     assert [(f.file, f.where) for f in elderreact.faults(DATA)] == [("test_audio.txt", "rammstein_30")]
+
+
+@pytest.mark.corpus
+@pytest.mark.skipif(not DATA.is_dir(), reason="ElderReact is not at hand")
+def test_what_answers_without_input_has_the_numbers_that_were_counted_before() -> None:
+    truth, train = (Truth.of(elderreact.read(DATA, split), elderreact.LABELS) for split in ("test", "train"))
+    blind = Run(np.broadcast_to(train.base_rate, truth.targets.shape), np.full(6, 0.5))
+    found = evaluate(truth, [blind], base_rate=train.base_rate, replicates=2).baselines
+    names = ("weighted_f1", "macro_f1", "micro_f1", "wf1_bin", "acc_label", "accuracy")
+    counted = {
+        "majority": [23.9, 11.5, 41.8, 65.5, 75.4, 27.2],
+        "all_zeros": [0.0, 0.0, 0.0, 64.4, 74.4, 11.3],
+        "all_ones": [48.4, 38.8, 40.8, 12.4, 25.6, 0.0],
+    }
+    assert found.keys() == counted.keys()
+    for name, percent in counted.items():
+        assert [100 * (found[name][m] or 0) for m in names] == pytest.approx(percent, abs=0.11)

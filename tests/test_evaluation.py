@@ -181,6 +181,29 @@ def test_baselines_see_no_input() -> None:
     assert {values["auroc"] for values in baselines.values()} == {0.5}
 
 
+def test_at_one_half_thresholds_of_dev_do_not_count() -> None:
+    scores, targets, known = calibrated()
+    truth, runs = truth_of(targets, known), [Run(scores, np.full(4, t)) for t in (0.2, 0.6)]
+    low, high = (evaluate(truth, [run], replicates=5) for run in runs)
+    assert low.at_half == high.at_half
+    assert low.estimates["macro_f1"] != high.estimates["macro_f1"]
+    chosen = scores >= 0.5
+    assert low.at_half["macro_f1"].mean == pytest.approx(sk.f1_score(targets, chosen, average="macro"))
+    assert low.at_half["acc_label"].mean == pytest.approx(1 - sk.hamming_loss(targets, chosen))
+    assert low.to_json()["at_half"] == {name: value.to_json() for name, value in low.at_half.items()}
+    assert not evaluate(truth_of(targets, known, SINGLE), runs[:1], replicates=2).at_half
+
+
+def test_each_label_has_the_scores_of_scikit_learn() -> None:
+    scores, targets, known = calibrated()
+    table = evaluate(truth_of(targets, known), [Run(scores, np.full(4, 0.3))], replicates=2).per_label
+    for n, name in enumerate(NAMES):
+        both = targets[:, n], scores[:, n] >= 0.3
+        assert table[name]["accuracy"] == pytest.approx(sk.accuracy_score(*both))
+        assert table[name]["wf1_bin"] == pytest.approx(sk.f1_score(*both, average="weighted"))
+        assert table[name]["f1"] == pytest.approx(sk.f1_score(*both))
+
+
 def test_scores_that_are_no_probabilities_are_refused() -> None:
     scores, targets, known = calibrated(20)
     with pytest.raises(ValueError, match="no probabilities: calibrate them first"):

@@ -4,7 +4,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -136,11 +136,13 @@ class Report:
     """The results of an evaluation; `to_json` and `write` give the flat form that others read.
 
     What has no seeds (per label, calibration, reliability, risk_coverage, confusion) is of the first run.
+    `at_half`: of several labels, what hangs on thresholds, with 0.5 in place of those that dev chose.
     `baselines`: the same metrics of answers that see no input. `selection`: on what the checkpoint, its
     calibration and its thresholds were chosen.
     """
 
     estimates: Mapping[str, Estimate]
+    at_half: Mapping[str, Estimate]
     n: int
     support: Mapping[str, int]
     per_label: Mapping[str, Mapping[str, float | None]]
@@ -158,6 +160,7 @@ class Report:
         stamp: dict[str, object] = {} if self.selection == "validation" else {"stamp": "LEAKY"}
         return stamp | {
             **{name: estimate.to_json() for name, estimate in self.estimates.items()},
+            "at_half": {name: estimate.to_json() for name, estimate in self.at_half.items()},
             "n": self.n,
             "support": dict(self.support),
             "per_label": {name: dict(values) for name, values in self.per_label.items()},
@@ -196,15 +199,14 @@ def evaluate(
     """
     _check(truth, runs, seeds)
     measures = [_measure(truth, run.choose(truth), run.scores) for run in runs]
-    ones = np.ones((1, len(truth.targets)))
-    values = [{name: float(v[0]) for name, v in measure(ones).items()} for measure in measures]
-    ranges = bootstrap(mean_over(measures), truth.groups, replicates)
-    ranges["ece"] = _centred(ranges["ece"], float(np.mean([v["ece"] for v in values])))
+    half = [replace(run, thresholds=np.full(len(truth.labels.names), 0.5)) for run in runs]
+    at_half = [_decided(truth, run.choose(truth)) for run in half if truth.labels.multilabel]
     first, chosen = runs[0], runs[0].choose(truth)
     counted = truth.known.any(axis=1)
     names = truth.labels.names
     return Report(
-        estimates={name: _estimate([v[name] for v in values], ranges[name]) for name in values[0]},
+        estimates=_estimates(truth, measures, replicates),
+        at_half=_estimates(truth, at_half, replicates) if at_half else {},
         n=int(counted.sum()),
         support=dict(zip(names, map(int, (truth.targets & truth.known).sum(axis=0)), strict=True)),
         per_label=_per_label(truth, first, chosen),
@@ -262,9 +264,20 @@ def _check(truth: Truth, runs: Sequence[Run], seeds: Sequence[int]) -> None:
 
 
 def _measure(truth: Truth, chosen: Marks, scores: Scores) -> Metric:
+    decided = _decided(truth, chosen)
+
+    def measure(weights: Weights) -> dict[str, Values]:
+        ranked = metrics.score_metrics(scores, truth.targets, truth.known, weights)
+        return {**decided(weights), **ranked}
+
+    return measure
+
+
+def _decided(truth: Truth, chosen: Marks) -> Metric:
+    """What hangs on the labels chosen alone."""
+
     def measure(weights: Weights) -> dict[str, Values]:
         values = metrics.decision_metrics(chosen, truth.targets, truth.known, weights)
-        values |= metrics.score_metrics(scores, truth.targets, truth.known, weights)
         if truth.labels.multilabel:
             values |= metrics.multilabel_metrics(chosen, truth.targets, truth.known, weights)
         for name, labels in truth.some.items():
@@ -273,6 +286,15 @@ def _measure(truth: Truth, chosen: Marks, scores: Scores) -> Metric:
         return values
 
     return measure
+
+
+def _estimates(truth: Truth, measures: Sequence[Metric], replicates: int) -> dict[str, Estimate]:
+    ones = np.ones((1, len(truth.targets)))
+    values = [{name: float(v[0]) for name, v in measure(ones).items()} for measure in measures]
+    ranges = bootstrap(mean_over(measures), truth.groups, replicates)
+    if "ece" in ranges:
+        ranges["ece"] = _centred(ranges["ece"], float(np.mean([v["ece"] for v in values])))
+    return {name: _estimate([v[name] for v in values], ranges[name]) for name in values[0]}
 
 
 def _estimate(values: Sequence[float], bounds: tuple[float, float]) -> Estimate:
@@ -298,6 +320,8 @@ def _per_label(truth: Truth, run: Run, chosen: Marks) -> dict[str, dict[str, flo
             "f1": _number(counts.f1[0, n]),
             "precision": _number(counts.precision[0, n]),
             "recall": _number(counts.recall[0, n]),
+            "accuracy": _number(counts.accuracy[0, n]),
+            "wf1_bin": _number(counts.f1_both_classes[0, n]),
             "ap": _number(rank["ap"][0]),
             "auroc": _number(rank["auroc"][0]),
             "brier_skill": _number(1 - brier[0, n] / reference[0, n]) if reference[0, n] > 0 else None,
