@@ -288,8 +288,9 @@ def test_evaluate_gives_results_and_differences(affectline: Affectline, tmp_path
     again = "evaluate", two, "goemotions", "--root", root, "--without", "text"
     lines = affectline(*again, "--markdown").out.splitlines()
     assert lines[:2] == [f"**{two} on goemotions test**", ""]
-    assert lines[2:4] == ["| metric | value | 95 % interval |", "| :-- | --: | --: |"]
-    assert all(line.startswith("| ") and line.count("|") == 4 for line in lines[2:13])
+    assert lines[2] == "| metric | value | 95 % interval | at 0.5 | majority | all zeros | all ones |"
+    assert lines[3] == "| :-- | --: | --: | --: | --: | --: | --: |"
+    assert all(line.startswith("| ") and line.count("|") == 8 for line in lines[2:17])
     joy = next(line.split(" | ") for line in lines if line.startswith("| joy |"))
     assert joy[:2] == ["| joy", "4"]
     assert affectline(*again, "--markdown", "--json").code == 2
