@@ -20,6 +20,7 @@ HEAVY = {
     "av": {"media"},
     "faster_whisper": set(),
     "feat": set(),
+    "h5py": set(),
     "hear21passt": set(),
     "lightning": set(),
     "opensmile": set(),
