@@ -10,7 +10,8 @@ from affectline.checkpoint import load, save, trained
 from affectline.machines import Machines
 from affectline.models import Inferred
 from affectline.models.late_fusion import Config, LateFusion, Objective
-from affectline.recipes import SELECT, Data, Fusion, Recipe, finish, joining, run, thresholds
+from affectline.recipes import SELECT, Data, Fusion, Recipe, joining, run
+from affectline.recipes.decisions import finish, thresholds
 from affectline.training import Train
 from affectline.types import EMOTIONS, Modality
 

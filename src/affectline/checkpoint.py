@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from scipy.special import softmax
 from torch import Tensor, nn
 
@@ -43,6 +44,8 @@ TEXT = (Tokens, Turns, Windows, Encoded, MiniLM, MPNet)
 AUDIO = (Mel, EGeMAPS, ComParE, PaSST)
 VIDEO = (Faces, Expression, VisExtNet, Motion, ActionUnits, Scene)
 EXTRACTORS = {e.__name__: e for e in (*TEXT, *AUDIO, *VIDEO, Ready, Pointer)}
+Platt = tuple[tuple[float, ...], tuple[float, ...]]
+"""The scale and the bias of the logit of each label."""
 CHUNK = 4  # utterances in memory at once, with their sound and pictures
 
 
@@ -52,7 +55,9 @@ class Checkpoint:
 
     `thresholds`: one per label, for each set of modalities that may be there (keys as `subset` makes them);
     none where one label alone holds. `temperature`: what single-label logits are divided by before their
-    softmax (Guo et al. 2017); a multi-label model calibrates its own.
+    softmax (Guo et al. 2017). `calibration`: the scale and the bias of each label's logit (Platt 1999), for
+    each set of modalities, and for each modality's own answer (keys as `alone` makes them); none where one
+    label alone holds, or where a multi-label model calibrates its own.
     `about`: what config.json says beyond that: recipe, data, languages, licence, versions.
     """
 
@@ -62,6 +67,7 @@ class Checkpoint:
     extractors: tuple[Extractor, ...]
     thresholds: Mapping[str, tuple[float, ...]]
     temperature: float = 1.0
+    calibration: Mapping[str, Platt] = field(default_factory=dict)
     abstention: Abstention | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
@@ -100,14 +106,16 @@ class Checkpoint:
 
     def judge(self, out: Inferred, found: Sequence[Mapping[Modality, int]]) -> list[Prediction]:
         """Predictions from logits and the lengths of what each utterance has."""
-        scores = self._probabilities(out.logits)
-        by_modality = {m: self._probabilities(logits) for m, logits in out.by_modality.items()}
+        present = [[m for m in out.present if out.present[m][i]] for i in range(len(out.logits))]
+        scores = self._probabilities(out.logits, [subset(there) for there in present])
+        by_modality = {
+            m: self._probabilities(logits, [alone(m)] * len(logits)) for m, logits in out.by_modality.items()
+        }
         predictions: list[Prediction] = []
-        for i, row in enumerate(scores):
-            there = [m for m in out.present if out.present[m][i]]
+        for i, (row, there) in enumerate(zip(scores, present, strict=True)):
             emotions = self.labels.decode(row, self.thresholds.get(subset(there), 0.5))
-            alone = {m: self._named(by_modality[m][i]) for m in there if m in by_modality}
-            predictions.append(Prediction(self._named(row), emotions, alone))
+            by_mode = {m: self._named(by_modality[m][i]) for m in there if m in by_modality}
+            predictions.append(Prediction(self._named(row), emotions, by_mode))
         if self.abstention is None:
             return predictions
         rows = np.stack([evidence(p, n) for p, n in zip(predictions, found, strict=True)])
@@ -115,9 +123,10 @@ class Checkpoint:
             replace(p, abstained=bool(a)) for p, a in zip(predictions, self.abstention(rows), strict=True)
         ]
 
-    def _probabilities(self, logits: np.ndarray) -> np.ndarray:
+    def _probabilities(self, logits: np.ndarray, keys: Sequence[str]) -> np.ndarray:
+        """`keys`: by which each row is calibrated."""
         if self.labels.multilabel:
-            return 1 / (1 + np.exp(-logits))
+            return 1 / (1 + np.exp(-calibrated(logits, keys, self.calibration)))
         return softmax(logits / self.temperature, axis=1)
 
     def _named(self, scores: np.ndarray) -> dict[str, float]:
@@ -127,6 +136,22 @@ class Checkpoint:
 def subset(modalities: Iterable[Modality]) -> str:
     """The name of a set of modalities: "audio+text". No modality at all has no thresholds: 0.5 holds."""
     return "+".join(sorted(modalities))
+
+
+def alone(modality: Modality) -> str:
+    """The name of what a modality says by itself."""
+    return f"{modality} alone"
+
+
+def calibrated(
+    logits: Float[np.ndarray, "utterance classes"], keys: Sequence[str], calibration: Mapping[str, Platt]
+) -> Float[np.ndarray, "utterance classes"]:
+    """Each row by the scale and the bias of its key; as it is where there are none."""
+    same = ((1.0,) * logits.shape[1], (0.0,) * logits.shape[1])
+    platt = np.array([calibration.get(key, same) for key in keys], logits.dtype).reshape(
+        -1, 2, logits.shape[1]
+    )
+    return logits * platt[:, 0] + platt[:, 1]
 
 
 def lengths(features: Features) -> dict[Modality, int]:
@@ -155,6 +180,7 @@ def save(checkpoint: Checkpoint, folder: Path, *, half: bool = False, card: str 
         "extractors": [{"name": type(e).__name__, **asdict(e)} for e in checkpoint.extractors],  # pyright: ignore[reportArgumentType]
         "thresholds": {k: [round(t, 4) for t in row] for k, row in checkpoint.thresholds.items()},
         "temperature": checkpoint.temperature,
+        "calibration": checkpoint.calibration,
         "abstention": asdict(checkpoint.abstention) if checkpoint.abstention else None,
         "about": dict(checkpoint.about),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
@@ -195,6 +221,7 @@ def load(name: str | Path, device: torch.device | str = "cpu") -> Checkpoint:
         extractors=tuple(_extractor(dict(settings)) for settings in config["extractors"]),
         thresholds={k: tuple(row) for k, row in config["thresholds"].items()},
         temperature=config.get("temperature", 1.0),
+        calibration={k: (tuple(a), tuple(b)) for k, (a, b) in config.get("calibration", {}).items()},
         abstention=Abstention(**{**rule, "weights": tuple(rule["weights"])}) if rule else None,
         about=config["about"],
         sha256=found,

@@ -71,7 +71,7 @@ def infer(
         for row, i in enumerate(chosen):
             found[i] = _of_conversation(out, batch, row, len(conversations[i]))
         progress((start + len(chosen)) / len(order))
-    return _joined([found[i] for i in range(len(found))])
+    return joined([found[i] for i in range(len(found))])
 
 
 def _of_conversation(out: Output, batch: Batch, row: int, length: int) -> Inferred:
@@ -89,7 +89,9 @@ def _of_conversation(out: Output, batch: Batch, row: int, length: int) -> Inferr
     )
 
 
-def _joined(parts: Sequence[Inferred]) -> Inferred:
+def joined(parts: Sequence[Inferred]) -> Inferred:
+    """One after the other."""
+
     def join(of: Callable[[Inferred], np.ndarray]) -> np.ndarray:
         return np.concatenate([of(part) for part in parts])
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,11 +11,9 @@ from jaxtyping import Float
 from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 
-from affectline import abstention
 from affectline.batch import Features
-from affectline.checkpoint import Checkpoint, lengths, save, subset
+from affectline.checkpoint import Checkpoint, save
 from affectline.epochs import Augment, Drawn, Epochs, Shuffled, View
-from affectline.evaluation import fit_calibration, fit_temperature, fit_thresholds
 from affectline.evaluation.metrics import choose_one, decision_metrics
 from affectline.features import Extractor, extract
 from affectline.machines import Machines
@@ -195,9 +192,9 @@ def train_recipe(
 
     Of several processes each gives the checkpoint, and rank 0 alone writes it.
     """
-    if isinstance(recipe, Fusion):
-        from affectline.recipes import joining  # which needs this module
+    from affectline.recipes import decisions, joining  # which need this module
 
+    if isinstance(recipe, Fusion):
         return joining.train(
             recipe, root, out, name=name, seed=seed, machines=machines, resume=resume, progress=progress
         )
@@ -205,7 +202,7 @@ def train_recipe(
     recipe = fitted(recipe, root)
     train, dev = (load(recipe, root, split, progress) for split in ("train", "dev"))
     model = run(recipe, train, dev, out, machines=machines, resume=resume, progress=progress)
-    checkpoint = finish(recipe, model, dev, name=name or out.name)
+    checkpoint = decisions.finish(recipe, model, dev, name=name or out.name)
     if leads():
         save(checkpoint, out)
     return checkpoint
@@ -274,73 +271,6 @@ def _targets(conversation: Conversation, labels: LabelSpace) -> Float[Tensor, "u
     """Of the utterances whose emotions are known."""
     rows = [labels.encode(u.emotions) for u in conversation if u.emotions is not None]
     return torch.from_numpy(np.stack(rows)) if rows else torch.zeros(0, len(labels.names))
-
-
-def finish(recipe: Recipe, model: nn.Module, dev: Data, *, name: str) -> Checkpoint:
-    """What dev decides after training: calibration, thresholds, and when to abstain."""
-    out = infer(model, dev.conversations, dev.features, recipe.labels)
-    if recipe.labels.multilabel:
-        out = _calibrated(model, out)
-    checkpoint = Checkpoint(
-        name=name,
-        model=model,
-        labels=recipe.labels,
-        extractors=recipe.extractors,
-        thresholds=thresholds(out) if recipe.labels.multilabel else {},
-        temperature=1.0
-        if recipe.labels.multilabel
-        else fit_temperature(out.logits, out.targets > 0, out.known),
-        about={"data": [recipe.data], "languages": ["en"], "versions": versions()},
-    )
-    return replace(checkpoint, abstention=fit_abstention(checkpoint, [(out, lengths_of(dev))]))
-
-
-def _calibrated(model: nn.Module, out: Inferred) -> Inferred:
-    """Calibrate the one modality of a late fusion, and what it said on dev."""
-    (modality,) = out.by_modality
-    there = out.present[modality]
-    fitted = fit_calibration(out.logits[there], out.targets[there] > 0, out.known[there])
-    model.calibrate(modality, fitted.scale, fitted.bias)  # pyright: ignore[reportCallIssue]
-    logits = out.logits * np.array(fitted.scale) + np.array(fitted.bias)
-    return replace(out, logits=logits, by_modality={modality: logits})
-
-
-def thresholds(out: Inferred) -> dict[str, tuple[float, ...]]:
-    """Thresholds of the best F1 for each set of modalities that occurs."""
-    there = np.stack([out.present[m] for m in out.present], axis=1)
-    found: dict[str, tuple[float, ...]] = {}
-    for pattern in np.unique(there, axis=0):
-        rows = (there == pattern).all(axis=1)
-        if pattern.any() and out.known[rows].any():
-            scores = 1 / (1 + np.exp(-out.logits[rows]))
-            best = fit_thresholds(scores, out.targets[rows] > 0, out.known[rows])
-            modalities = [m for m, t in zip(out.present, pattern, strict=True) if t]
-            found[subset(modalities)] = tuple(float(t) for t in best)
-    return found
-
-
-def lengths_of(data: Data) -> list[Mapping[Modality, int]]:
-    """Of every utterance, conversation after conversation."""
-    return [lengths(u) for row in data.features for u in row]
-
-
-def fit_abstention(
-    checkpoint: Checkpoint, dev: Sequence[tuple[Inferred, Sequence[Mapping[Modality, int]]]]
-) -> abstention.Abstention:
-    """The rule that says from the evidence how likely the strongest emotion is to be wrong."""
-    rows, wrong = [], []
-    for out, found in dev:
-        predictions = replace(checkpoint, abstention=None).judge(out, found)
-        rows += [abstention.evidence(p, n) for p, n in zip(predictions, found, strict=True)]
-        truth = [checkpoint.labels.decode(row) for row in out.targets]
-        wrong.append(abstention.wrong(predictions, truth))
-    known = np.concatenate([out.known.all(axis=1) for out, _ in dev])
-    return abstention.fit(np.stack(rows)[known], np.concatenate(wrong)[known])
-
-
-def versions() -> dict[str, str]:
-    """Of the packages that the numbers hang on."""
-    return {package: version(package) for package in ("affectline", "torch", "transformers", "numpy")}
 
 
 def _mean_average_precision(dev: Inferred) -> float:

@@ -22,8 +22,9 @@ from affectline.machines import Machines
 from affectline.models import Inferred, infer
 from affectline.models.late_fusion import STREAMS, LateFusion
 from affectline.nn.ranks import leads
-from affectline.recipes import Data, Fusion, Progress, fit_abstention, thresholds, train_recipe, versions
+from affectline.recipes import Data, Fusion, Progress, train_recipe
 from affectline.recipes import load as load_split
+from affectline.recipes.decisions import fit_abstention, thresholds, versions
 from affectline.types import LabelSpace, Modality
 
 
