@@ -42,7 +42,8 @@ def find(name: str, changes: Sequence[str] = ()) -> Recipe | Fusion:
 def _recipes() -> dict[str, Callable[[], Recipe | Fusion]]:
     """The functions of the modules of this package whose annotation says that they return a recipe.
 
-    One that takes a row is there for each of its module's ROWS, such as "multiemo.paper_meld.text".
+    One that takes a row is there for each of its module's ROWS, such as "multiemo.paper_meld.text", or, where
+    it has not all of them, for those that ROWS_OF names.
     """
     found: dict[str, Callable[[], Recipe | Fusion]] = {}
     for module in sorted(m.name for m in pkgutil.iter_modules(recipes.__path__)):
@@ -51,7 +52,8 @@ def _recipes() -> dict[str, Callable[[], Recipe | Fusion]]:
             own = inspect.isfunction(make) and make.__module__ == f"affectline.recipes.{module}"
             if own and not name.startswith("_") and _makes_recipe(make):
                 found[f"{module}.{name}"] = make
-                rows = inside["ROWS"] if "row" in inspect.signature(make).parameters else {}
+                rows = inside.get("ROWS_OF", {}).get(name) or inside.get("ROWS", {})
+                rows = rows if "row" in inspect.signature(make).parameters else {}
                 found |= {f"{module}.{name}.{row}": partial(make, row) for row in rows}
     return found
 
