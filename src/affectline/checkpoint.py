@@ -21,6 +21,7 @@ from affectline.corpora.synthetic import Pointer
 from affectline.features import Extractor, extract
 from affectline.features.audio_mel import Mel
 from affectline.features.audio_passt import PaSST
+from affectline.features.audio_samples import Samples
 from affectline.features.opensmile import ComParE, EGeMAPS
 from affectline.features.ready import Ready
 from affectline.features.text_encoded import Encoded
@@ -29,10 +30,12 @@ from affectline.features.text_mpnet import MPNet
 from affectline.features.text_tokens import Tokens
 from affectline.features.text_turns import Turns
 from affectline.features.text_windows import Windows
+from affectline.features.text_words import Words
 from affectline.features.video_aus import ActionUnits
 from affectline.features.video_c3d import Motion
 from affectline.features.video_expression import Expression
 from affectline.features.video_faces import Faces
+from affectline.features.video_frames import Pixels
 from affectline.features.video_scene import Scene
 from affectline.features.video_visextnet import VisExtNet
 from affectline.files import atomic_write
@@ -40,9 +43,9 @@ from affectline.models import MODELS, Inferred, infer
 from affectline.types import Conversation, LabelSpace, Modality, Prediction, modality_of
 
 FORMAT = 1
-TEXT = (Tokens, Turns, Windows, Encoded, MiniLM, MPNet)
-AUDIO = (Mel, EGeMAPS, ComParE, PaSST)
-VIDEO = (Faces, Expression, VisExtNet, Motion, ActionUnits, Scene)
+TEXT = (Tokens, Turns, Windows, Encoded, MiniLM, MPNet, Words)
+AUDIO = (Mel, EGeMAPS, ComParE, PaSST, Samples)
+VIDEO = (Faces, Pixels, Expression, VisExtNet, Motion, ActionUnits, Scene)
 EXTRACTORS = {e.__name__: e for e in (*TEXT, *AUDIO, *VIDEO, Ready, Pointer)}
 Platt = tuple[tuple[float, ...], tuple[float, ...]]
 """The scale and the bias of the logit of each label."""
@@ -307,7 +310,7 @@ def _extractor(settings: dict[str, Any]) -> Extractor:
         raise ValueError(
             f"the checkpoint needs the extractor {name!r}; this version has {sorted(EXTRACTORS)}"
         )
-    return EXTRACTORS[name](**settings)
+    return EXTRACTORS[name](**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
 
 
 def _pieces(conversation: Conversation) -> list[Conversation]:

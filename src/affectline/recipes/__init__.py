@@ -138,7 +138,7 @@ def _check_fit(recipe: Recipe) -> None:
     """That the model reads what the extractors make."""
     widths = getattr(recipe.config, "streams", {})
     for e in recipe.extractors:
-        width, encoder = e.shape[0] if e.shape else 0, getattr(e, "encoder", None)
+        width, encoder = e.shape[0] if len(e.shape) == 1 else 0, getattr(e, "encoder", None)
         if widths.get(e.stream, width) != width:
             wrong = f"config.streams.{e.stream} is {widths[e.stream]}, and {e!r} makes {width} numbers"
         elif encoder and encoder != recipe.config.encoder:
