@@ -135,7 +135,7 @@ def test_lengths_are_of_the_longest_stream_of_each_modality() -> None:
 
 
 def test_every_extractor_comes_back_as_it_was_without_its_weights():
-    made: list[Extractor] = [Pointer("text.words", 8), Ready("audio.published", 73), Encoded("runs/words")]
+    made: list[Extractor] = [Pointer("text.points", 8), Ready("audio.published", 73), Encoded("runs/words")]
     others = set(EXTRACTORS.values()) - {type(e) for e in made}
     made += [kind() for kind in others]  # pyright: ignore[reportCallIssue]
     for extractor in made:
