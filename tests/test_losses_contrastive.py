@@ -328,3 +328,11 @@ def test_nce_and_infonce_of_any_batch_have_a_finite_gradient(case: str, loss: Ca
     if len(z) < 2:
         assert value.item() == 0
         assert not any(gradient.any() for gradient in gradients)
+
+
+def test_a_training_in_sixteen_bits_contrasts_as_precisely() -> None:
+    a, b = drawn(6, 40).float(), drawn(6, 40, seed=1).float()
+    for loss in (nce, infonce):
+        expected = loss(a, b, temperature=0.05)
+        with torch.autocast("cpu", torch.bfloat16):
+            torch.testing.assert_close(loss(a, b, temperature=0.05), expected)
