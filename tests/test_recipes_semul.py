@@ -107,6 +107,12 @@ def test_from_clips_to_a_checkpoint_that_answers_with_each_set_of_modalities(
     assert set(blind.by_modality) == {"text"}
 
 
+def test_a_size_that_does_not_fit_is_refused_before_it_is_built(small: Recipe, tmp_path: Path) -> None:
+    vast = replace(small, config=replace(small.config, layers=100_000))
+    with pytest.raises(ValueError, match=r"GiB, .* are free, .* too few: take .*a smaller preset"):
+        train_recipe(vast, tmp_path, tmp_path / "out", machines=Machines(device="cpu"))
+
+
 def test_the_vocabulary_is_that_of_the_train_part_alone(small: Recipe, tmp_path: Path) -> None:
     words = fitted(small, tmp_path).extractors[0]
     assert isinstance(words, Words)

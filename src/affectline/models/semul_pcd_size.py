@@ -1,5 +1,6 @@
 """What a SeMuL-PCD of some size costs: its parameters, the work of an answer, the memory of a step."""
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -105,5 +106,8 @@ def free_memory(device: torch.device | str) -> int:
     device = torch.device(device)
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    told = Path("/proc/meminfo")
+    if not told.is_file():  # not Linux: all there is
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    lines = told.read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))

@@ -1,5 +1,6 @@
 """Which corpus, which features, which model, which numbers. The only modules that know all of them."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from affectline.evaluation.metrics import choose_one, decision_metrics
 from affectline.features import Extractor, extract
 from affectline.machines import Machines
 from affectline.models import Inferred, infer
+from affectline.models.semul_pcd import SeMuLPCD
+from affectline.models.semul_pcd_size import check_memory, free_memory
 from affectline.nn.ranks import leads
 from affectline.training import Objective, Train, fit
 from affectline.types import Conversation, LabelSpace, Modality, modality_of
@@ -227,7 +230,12 @@ def run(
     resume: bool = False,
     progress: Progress = lambda *_: None,
 ) -> nn.Module:
-    """Train a recipe's model, choosing the epoch on `dev`; the log and the states are in `folder`."""
+    """Train a recipe's model, choosing the epoch on `dev`; the log and the states are in `folder`.
+
+    Raises:
+        ValueError: a training of this size does not fit into the device's memory.
+    """
+    _check_memory(recipe, machines or Machines())
     torch.manual_seed(recipe.train.seed)
     model, objective = recipe.model(recipe.config), recipe.objective
     if recipe.start:
@@ -258,6 +266,20 @@ def run(
         progress(f"epoch {epoch.number + 1}", 1.0, {**epoch.losses, recipe.select: epoch.score})
         number = epoch.number + 2
     return model
+
+
+def _check_memory(recipe: Recipe, machines: Machines) -> None:
+    """Of the one model whose sizes reach from nothing to the largest devices."""
+    if recipe.model is not SeMuLPCD:
+        return
+    found = "cuda" if torch.cuda.is_available() else "cpu"
+    device = found if machines.device == "auto" else machines.device
+    check_memory(
+        recipe.config,
+        batch=math.ceil(recipe.train.batch / (machines.devices * machines.nodes)),
+        free=free_memory(device),
+        half=recipe.train.precision == "bf16-mixed",
+    )
 
 
 def _epochs(recipe: Recipe, train: Data) -> Epochs:
