@@ -27,7 +27,7 @@ def results(
     for checkpoints in models:
         for corpus in corpora:
             cell: dict[str, Any] = {"checkpoints": list(checkpoints), "corpus": corpus.name}
-            stages.begin(f"{corpus.name} {' '.join(checkpoints)}")
+            stages.begin(corpus.name)
             try:
                 cell |= judging.results(corpus, checkpoints, device=device, stages=stages, must_read=True)
             except judging.NotJudgedError as reason:
@@ -49,22 +49,17 @@ def tables(found: dict[str, Any]) -> list[Shown]:
         shown = [[" ".join(m), *(_cell(cells[m, name], metric) for name in found["corpora"])] for m in rows]
         return Shown(f"{metric}, {found['split']}", ("model", *found["corpora"]), shown)
 
-    judged = [
-        [" ".join(cell["checkpoints"]), cell["corpus"], *_over(cell, "reason" in cell)]
-        for cell in found["cells"]
-    ]
-    return [
-        *map(grid, METRICS),
-        Shown("judged over", ("model", "corpus", "utterances", "labels", "left out"), judged),
-    ]
+    judged = [[" ".join(cell["checkpoints"]), cell["corpus"], *_over(cell)] for cell in found["cells"]]
+    columns = ("model", "corpus", "utterances", "labels", "left out, or why not judged")
+    return [*map(grid, METRICS), Shown("judged over", columns, judged)]
 
 
 def _cell(cell: dict[str, Any], metric: str) -> str:
     return "-" if "reason" in cell else f"{estimated(cell[metric])} ({between(cell[metric])})"
 
 
-def _over(cell: dict[str, Any], nothing: bool) -> tuple[str, str, str]:
-    if nothing:
-        return "-", cell["reason"], "-"
+def _over(cell: dict[str, Any]) -> tuple[str, str, str]:
+    if "reason" in cell:
+        return "-", "-", cell["reason"]
     left_out = [name for names in cell["left_out"].values() for name in names]
     return str(cell["n"]), ", ".join(cell["labels"]), ", ".join(left_out) or "-"
