@@ -23,7 +23,7 @@ from affectline.machines import Machines
 from affectline.models import late_fusion
 from affectline.nn import conversation_encoder, text_encoder
 from affectline.recipes import Fusion, Recipe, train_recipe
-from affectline.recipes.find import find
+from affectline.recipes.find import find, names
 
 SMALL = {
     "multiemo": ("config.dim=16", "config.heads=2", "config.hidden=32", "config.head=16"),

@@ -310,7 +310,8 @@ def _extractor(settings: dict[str, Any]) -> Extractor:
         raise ValueError(
             f"the checkpoint needs the extractor {name!r}; this version has {sorted(EXTRACTORS)}"
         )
-    return EXTRACTORS[name](**{k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()})
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    return EXTRACTORS[name](**fields)
 
 
 def _pieces(conversation: Conversation) -> list[Conversation]:
