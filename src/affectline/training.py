@@ -101,6 +101,7 @@ def fit(
     machines = machines or Machines()
     fabric = fabric_of(machines, train.precision)
     fabric.launch()
+    model.to(fabric.device)
     learner = deepcopy(model) if train.average or machines.sharded else model
     last, kept = folder / "last.pt", folder / "best.pt"
     before = _restore(last, learner, model) if resume and last.exists() else None
