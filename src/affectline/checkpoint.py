@@ -110,13 +110,14 @@ class Checkpoint:
     def judge(self, out: Inferred, found: Sequence[Mapping[Modality, int]]) -> list[Prediction]:
         """Predictions from logits and the lengths of what each utterance has."""
         present = [[m for m in out.present if out.present[m][i]] for i in range(len(out.logits))]
-        scores = self._probabilities(out.logits, [subset(there) for there in present])
+        subsets = [subset(there) for there in present]
+        scores = self._probabilities(out.logits, subsets)
         by_modality = {
             m: self._probabilities(logits, [alone(m)] * len(logits)) for m, logits in out.by_modality.items()
         }
         predictions: list[Prediction] = []
-        for i, (row, there) in enumerate(zip(scores, present, strict=True)):
-            emotions = self.labels.decode(row, self.thresholds.get(subset(there), 0.5))
+        for i, (row, there, key) in enumerate(zip(scores, present, subsets, strict=True)):
+            emotions = self.labels.decode(row, self.thresholds.get(key, 0.5))
             by_mode = {m: self._named(by_modality[m][i]) for m in there if m in by_modality}
             predictions.append(Prediction(self._named(row), emotions, by_mode))
         if self.abstention is None:

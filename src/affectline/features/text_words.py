@@ -12,7 +12,7 @@ from jaxtyping import Int64
 from affectline.features import Item
 from affectline.types import Conversation, Span, Utterance
 
-PADDING, UNKNOWN = 0, 1
+UNKNOWN = 1  # 0 is padding
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 

@@ -18,7 +18,8 @@ from affectline.features.video_visextnet import VisExtNet
 from affectline.models.late_fusion import TextBranch
 from affectline.models.multiemo import Config, MultiEMO, Objective
 from affectline.nn.lora import merged
-from affectline.recipes import Read, Recipe, only
+from affectline.recipes import Read, Recipe
+from affectline.recipes.rows import audio, text, text_audio, text_video, video
 from affectline.training import Train
 from affectline.types import LabelSpace
 
@@ -156,31 +157,6 @@ def _paper(labels: LabelSpace, corpus: str, read: Read, batch: int) -> Recipe:
 
 def _row(recipe: Recipe, row: str) -> Recipe:
     return ROWS[row](recipe) if row else recipe
-
-
-def text(recipe: Recipe) -> Recipe:
-    """Words alone."""
-    return only(recipe, "text")
-
-
-def audio(recipe: Recipe) -> Recipe:
-    """Voices alone."""
-    return only(recipe, "audio")
-
-
-def video(recipe: Recipe) -> Recipe:
-    """Faces alone."""
-    return only(recipe, "video")
-
-
-def text_audio(recipe: Recipe) -> Recipe:
-    """Words and voices."""
-    return only(recipe, "text", "audio")
-
-
-def text_video(recipe: Recipe) -> Recipe:
-    """Words and faces."""
-    return only(recipe, "text", "video")
 
 
 def without_multiattn(recipe: Recipe) -> Recipe:

@@ -19,6 +19,7 @@ from affectline.features.text_words import Words
 from affectline.features.video_frames import Pixels
 from affectline.models.semul_pcd import BASE, PAPER, SMALL, Config, Objective, SeMuLPCD
 from affectline.recipes import Read, Recipe, one_by_one, only
+from affectline.recipes.rows import audio, audio_video, text, text_audio, text_video, video
 from affectline.training import Train
 from affectline.types import LabelSpace
 
@@ -184,36 +185,6 @@ def _raw(corpus: Corpus, config: Config, train: Train) -> Recipe:
 
 def _row(recipe: Recipe, row: str) -> Recipe:
     return ROWS[row](recipe) if row else recipe
-
-
-def text(recipe: Recipe) -> Recipe:
-    """Words alone."""
-    return only(recipe, "text")
-
-
-def audio(recipe: Recipe) -> Recipe:
-    """Sound alone."""
-    return only(recipe, "audio")
-
-
-def video(recipe: Recipe) -> Recipe:
-    """Pictures alone."""
-    return only(recipe, "video")
-
-
-def text_audio(recipe: Recipe) -> Recipe:
-    """Words and sound."""
-    return only(recipe, "text", "audio")
-
-
-def text_video(recipe: Recipe) -> Recipe:
-    """Words and pictures."""
-    return only(recipe, "text", "video")
-
-
-def audio_video(recipe: Recipe) -> Recipe:
-    """Sound and pictures."""
-    return only(recipe, "audio", "video")
 
 
 def frames(recipe: Recipe) -> Recipe:
