@@ -196,3 +196,16 @@ def test_the_two_voices_of_a_real_meeting_are_told_apart(data: Path) -> None:
             votes[turn.speaker, one.speaker] += turn.span.overlap(one.span)
     right = max(votes["S1", "MEE009"] + votes["S2", "MEE012"], votes["S1", "MEE012"] + votes["S2", "MEE009"])
     assert right / sum(votes.values()) > 0.85  # a second of them talks at once
+
+
+def test_speech_that_lasts_a_little_longer_than_the_sound_is_heard_too(talk: MemoryClip) -> None:
+    sound = talk.waveform(16_000)
+    clip = MemoryClip(sound, 16_000)
+    end = len(sound) / 16_000
+    stretches = [Span(0.5, 1.5), Span(end - 2.0, end + 0.00003)]
+    heard, within = (
+        speakers.listen(clip, found, Cepstra()) for found in (stretches, [stretches[0], Span(end - 2.0, end)])
+    )
+    assert heard.starts[-1] > 1.5
+    np.testing.assert_array_equal(heard.vectors, within.vectors)
+    assert len(speakers.listen(clip, stretches[1:], Cepstra()).vectors)

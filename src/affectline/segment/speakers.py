@@ -97,15 +97,18 @@ def listen(recording: Clip, stretches: Sequence[Span], voice: Voice) -> Voices:
 def _sounds(recording: Clip, stretches: Sequence[Span]) -> Iterator[tuple[Span, Block]]:
     """The sound of each stretch, of stretches in order, with one minute of the recording read at a time."""
     held, first, waiting = np.zeros(0, dtype=np.float32), 0.0, list(stretches)
+
+    def cut(span: Span) -> tuple[Span, Block]:
+        return span, held[round((span.start - first) * RATE) : round((span.end - first) * RATE)]
+
     for start, block in blocks(recording):
         held = np.concatenate([held, block])
         until = start + len(block) / RATE
         while waiting and waiting[0].end <= until + 1e-6:
-            span = waiting.pop(0)
-            a, b = round((span.start - first) * RATE), round((span.end - first) * RATE)
-            yield span, held[a:b]
+            yield cut(waiting.pop(0))
         keep = max(first, min(waiting[0].start, until)) if waiting else until
         held, first = held[round((keep - first) * RATE) :], keep
+    yield from map(cut, waiting)  # the sound may be over a little before the recording is
 
 
 def cluster(voices: Voices, speakers: int | None, apart: float) -> Float32[np.ndarray, "speaker dim"]:
