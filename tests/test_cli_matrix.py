@@ -68,6 +68,20 @@ def evaluate(capsys: pytest.CaptureFixture[str], root: Path, *words: str) -> str
     return capsys.readouterr().out
 
 
+def test_a_picture_shows_the_labels_that_were_judged(capsys: pytest.CaptureFixture[str], root: Path) -> None:
+    name = make_checkpoint(root / "one", ("neutral", "joy", "fear"))
+    words = "elderreact", "--split", "dev", "--json", "--reliability", str(root / "pictures" / "one.svg")
+    found = json.loads(evaluate(capsys, root, name, *words))
+    picture = (root / "pictures" / "one.svg").read_text(encoding="utf-8")
+    assert f"<title>Reliability of {name} on elderreact dev</title>" in picture
+    assert [label in picture for label in ("neutral", "joy", "fear")] == [False, True, True]
+    assert picture.count(f"ECE {found['calibration']['joy']['ece']:.3f} (perfect ") >= 1
+    assert (
+        main(["evaluate", name, "elderreact,goemotions", "--root", str(root), "--reliability", "a.svg"]) == 2
+    )
+    assert "--reliability is for one corpus, not elderreact,goemotions" in capsys.readouterr().err
+
+
 def test_a_label_that_the_corpus_does_not_know_is_neither_right_nor_wrong(
     capsys: pytest.CaptureFixture[str], root: Path
 ) -> None:

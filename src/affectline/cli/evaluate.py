@@ -24,6 +24,7 @@ def evaluate(
     without: Annotated[tuple[str, ...], arg(metavar="MODALITY|STREAM...", help_behavior_hint="")] = (),
     against: Annotated[tuple[str, ...], arg(metavar="CHECKPOINT...", help_behavior_hint="")] = (),
     out: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None,
+    reliability: Annotated[Path | None, arg(metavar="FILE.svg", help_behavior_hint="")] = None,
     device: Device = "auto",
     json: Annotated[bool, arg(help_behavior_hint="")] = False,
     markdown: Annotated[bool, arg(help_behavior_hint="")] = False,
@@ -51,6 +52,8 @@ def evaluate(
         against: Also give the differences to this checkpoint, on the same samples, and how significant they
             are; several are one model with several seeds.
         out: Also write the JSON here.
+        reliability: Draw here, for each label, how often it holds over its score, and the calibration error
+            beside that of perfect scores; of several checkpoints the first.
         device: What computes: auto takes cuda, mps or cpu.
         json: Print the results as JSON.
         markdown: Print the tables as Markdown, to be pasted into a README or a paper.
@@ -64,8 +67,9 @@ def evaluate(
     *checkpoints, corpus = names
     corpora = terminal.split(corpus)
     models = [terminal.split(name) for name in checkpoints] if len(corpora) > 1 else [checkpoints]
-    if len(corpora) > 1 and against:
-        raise UsageError("--against compares on one corpus; give one, or leave --against out")
+    for option, given in {"--against": against, "--reliability": reliability}.items():
+        if len(corpora) > 1 and given:
+            raise UsageError(f"{option} is for one corpus, not {corpus}; give one, or leave {option} out")
     from affectline.analyze import find_device
 
     with usage():
@@ -81,6 +85,11 @@ def evaluate(
             found = results(read[0], checkpoints, against=against, device=on, stages=stages)
             found |= {"corpus": corpus, "checkpoints": checkpoints}
     found |= {"split": split, "without": list(without)}
+    if reliability is not None:
+        from affectline.evaluation.diagrams import reliability_svg
+        from affectline.files import atomic_write
+
+        atomic_write(reliability, reliability_svg({f"{checkpoints[0]} on {corpus} {split}": found}))
     _write(found, matrix.tables(found) if len(corpora) > 1 else _tables(found), out, json, markdown)
     return 0
 

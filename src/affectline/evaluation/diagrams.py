@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-PANEL, PLOT, LEFT, LINE, COLUMNS = 244, 180, 48, 16, 4  # pixels, but for the last
+PANEL, PLOT, LEFT, LINE, COLUMNS = 244, 180, 50, 16, 4  # pixels, but for the last
 AREA = 15 * 4.5**2  # of a point that stands for all rows, over pi
 LIMITS = (0.1, 0.2, 0.5, 1.0)
 """Where the axes of a panel may end, so that a label that is rare is not a spot in the corner."""
@@ -77,7 +77,7 @@ def _panel(reports: Sequence[Mapping[str, Any]], label: str) -> list[str]:
         f'<rect class="frame" x="{LEFT}" y="{top}" width="{PLOT}" height="{PLOT}"/>',
         f'<line class="even" x1="{LEFT}" y1="{bottom}" x2="{right}" y2="{top}"/>',
         f'<text class="soft" x="{LEFT + PLOT // 2}" y="{bottom + 30}" text-anchor="middle">mean score</text>',
-        f'<text class="soft" transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">'
+        f'<text class="soft" transform="translate(12 {middle}) rotate(-90)" text-anchor="middle">'
         "share that holds</text>",
     ]
     for share in (0.0, 0.5, 1.0):
