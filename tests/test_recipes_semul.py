@@ -10,6 +10,7 @@ from media_makers import make_video, tone_of
 
 from affectline import checkpoint
 from affectline.corpora import mosi
+from affectline.features.even_windows import EvenWindows
 from affectline.features.ready import Ready
 from affectline.features.text_words import Words
 from affectline.machines import Machines
@@ -50,6 +51,7 @@ def test_the_window_is_as_long_in_pictures_as_in_sound() -> None:
         words, sound, pictures = recipe.extractors
         seconds = recipe.view.seconds  # pyright: ignore
         assert (words.seconds, sound.seconds, pictures.seconds) == (seconds,) * 3  # pyright: ignore
+        assert recipe.windows == EvenWindows(1, seconds)
         assert recipe.config.samples == sound.rate * seconds  # pyright: ignore
         assert (recipe.config.frames, recipe.config.picture) == (pictures.count, pictures.size)  # pyright: ignore
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from affectline.features import Extractor, extract
 from affectline.features.audio_mel import Mel
 from affectline.features.audio_passt import PaSST
 from affectline.features.audio_samples import Samples
+from affectline.features.even_windows import EvenWindows
 from affectline.features.opensmile import ComParE, EGeMAPS
 from affectline.features.ready import Ready
 from affectline.features.text_encoded import Encoded
@@ -60,7 +61,8 @@ class Checkpoint:
     none where one label alone holds. `temperature`: what single-label logits are divided by before their
     softmax (Guo et al. 2017). `calibration`: the scale and the bias of each label's logit (Platt 1999), for
     each set of modalities, and for each modality's own answer (keys as `alone` makes them); none where one
-    label alone holds, or where a multi-label model calibrates its own.
+    label alone holds, or where a multi-label model calibrates its own. `windows`: what is seen of long
+    utterances, where that is not one window; all of the above was fitted on the same.
     `about`: what config.json says beyond that: recipe, data, languages, licence, versions.
     """
 
@@ -72,6 +74,7 @@ class Checkpoint:
     temperature: float = 1.0
     calibration: Mapping[str, Platt] = field(default_factory=dict)
     abstention: Abstention | None = None
+    windows: EvenWindows | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
 
@@ -94,8 +97,8 @@ class Checkpoint:
         flat: list[Prediction] = []
         for start in range(0, len(pieces), size):
             chunk = pieces[start : start + size]
-            features = extract(chunk, self.extractors)
-            flat += self.decode(chunk, features)
+            seen = [w for c in chunk for w in self.windows(c)] if self.windows else chunk
+            flat += self.decode(seen, extract(seen, self.extractors))
             progress((start + len(chunk)) / len(pieces))
         rest = iter(flat)
         return [list(islice(rest, len(c))) for c in conversations]
@@ -105,7 +108,7 @@ class Checkpoint:
     ) -> list[Prediction]:
         """Predictions from features, conversation after conversation."""
         out = infer(self.model, conversations, features, self.labels, size=CHUNK)
-        return self.judge(out, [lengths(u) for row in features for u in row])
+        return self.judge(out, lengths_of(conversations, features))
 
     def judge(self, out: Inferred, found: Sequence[Mapping[Modality, int]]) -> list[Prediction]:
         """Predictions from logits and the lengths of what each utterance has."""
@@ -167,6 +170,17 @@ def lengths(features: Features) -> dict[Modality, int]:
     return found
 
 
+def lengths_of(
+    conversations: Sequence[Conversation], features: Sequence[Sequence[Features]]
+) -> list[dict[Modality, int]]:
+    """Of every utterance, conversation after conversation; of several windows that of the longest."""
+    found: list[dict[Modality, int]] = []
+    for utterance, array in zip(chain(*conversations), chain(*features), strict=True):
+        long = lengths(array)
+        found.append({m: max(n, long[m]) for m, n in found.pop().items()} if utterance.window else long)
+    return found
+
+
 def save(checkpoint: Checkpoint, folder: Path, *, half: bool = False, card: str = "") -> None:
     """Write a checkpoint; with `half`, matrices and kernels are stored as 16-bit floats."""
     from safetensors.torch import save as to_bytes
@@ -186,6 +200,7 @@ def save(checkpoint: Checkpoint, folder: Path, *, half: bool = False, card: str 
         "temperature": checkpoint.temperature,
         "calibration": checkpoint.calibration,
         "abstention": asdict(checkpoint.abstention) if checkpoint.abstention else None,
+        "windows": asdict(checkpoint.windows) if checkpoint.windows else None,
         "about": dict(checkpoint.about),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
@@ -217,7 +232,7 @@ def load(name: str | Path, device: torch.device | str = "cpu") -> Checkpoint:
             f"{folder / 'model.safetensors'} is not the file that config.json was written with "
             f"(sha256 {found[:12]}..., expected {config['weights_sha256'][:12]}...); copy it again"
         )
-    rule = config["abstention"]
+    rule, windows = config["abstention"], config.get("windows")
     return Checkpoint(
         name=config["name"],
         model=_model(config, weights, folder).to(device).eval(),
@@ -227,6 +242,7 @@ def load(name: str | Path, device: torch.device | str = "cpu") -> Checkpoint:
         temperature=config.get("temperature", 1.0),
         calibration={k: (tuple(a), tuple(b)) for k, (a, b) in config.get("calibration", {}).items()},
         abstention=Abstention(**{**rule, "weights": tuple(rule["weights"])}) if rule else None,
+        windows=EvenWindows(**windows) if windows else None,
         about=config["about"],
         sha256=found,
     )

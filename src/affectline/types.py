@@ -125,7 +125,8 @@ class Utterance:
     `emotions`: the true ones; None = not known, empty = known to show none. `ratings`: the share of
     annotators who saw each label. `sentiment`: -3 to 3. `span`: where in the recording, in seconds, None
     where that is not known. `missing`: modalities or streams that are lost. `ready`: streams that the corpus
-    brings ready-made, one vector each. `warnings`: what a reader must know about how this utterance was made,
+    brings ready-made, one vector each. `window`: which of several windows of one utterance this is; 0 begins
+    an utterance. `warnings`: what a reader must know about how this utterance was made,
     such as "approximate_times".
     """
 
@@ -142,6 +143,7 @@ class Utterance:
     sentiment: float | None = None
     missing: frozenset[str] = frozenset()
     ready: Mapping[str, Float32[np.ndarray, " dim"]] = field(default_factory=dict, compare=False, repr=False)
+    window: int = 0
     warnings: tuple[str, ...] = ()
 
     def has(self, stream: str) -> bool:

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from affectline.features.text_words import within
+from affectline.features.even_windows import window
 from affectline.media import Cut, View, ViewedClip
-from affectline.types import Clip, Conversation, Span, Utterance
+from affectline.types import Conversation, Utterance
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,9 @@ class RandomViews:
             return utterance
         spare = clip.duration - self.seconds
         if spare > 0:
-            start = rng.uniform(0, spare)
-            utterance = self._window(utterance, clip, start)
+            utterance = window(utterance, rng.uniform(0, spare), self.seconds)
         assert utterance.clip is not None
         return replace(utterance, clip=ViewedClip(utterance.clip, self._view(rng)), face=None)
-
-    def _window(self, utterance: Utterance, clip: Clip, start: float) -> Utterance:
-        cut = replace(utterance, clip=clip.window(start, self.seconds))
-        if utterance.span is None:
-            return cut
-        span = Span(utterance.span.start + start, utterance.span.start + start + self.seconds)
-        return replace(within(cut, span), span=span)
 
     def _view(self, rng: np.random.Generator) -> View:
         aspect = self.aspect ** rng.uniform(-1, 1)

@@ -58,7 +58,10 @@ def infer(
     size: int = 64,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> Inferred:
-    """Run a model in batches of `size` conversations of like length; the answers come in the order given."""
+    """Run a model in batches of `size` conversations of like length; the answers come in the order given.
+
+    Windows of one utterance, which stand on end, are answered as one: see `averaged`.
+    """
     device = next(model.parameters()).device
     lengths = [sum(len(a) for u in row for a in u.values()) for row in features]
     order = sorted(range(len(conversations)), key=lengths.__getitem__)
@@ -71,7 +74,8 @@ def infer(
         for row, i in enumerate(chosen):
             found[i] = _of_conversation(out, batch, row, len(conversations[i]))
         progress((start + len(chosen)) / len(order))
-    return joined([found[i] for i in range(len(found))])
+    first = np.array([u.window == 0 for c in conversations for u in c])
+    return averaged(joined([found[i] for i in range(len(found))]), first)
 
 
 def _of_conversation(out: Output, batch: Batch, row: int, length: int) -> Inferred:
@@ -86,6 +90,31 @@ def _of_conversation(out: Output, batch: Batch, row: int, length: int) -> Inferr
         targets=cut(batch.targets),
         known=cut(batch.known),
         ratings=cut(batch.ratings),
+    )
+
+
+def averaged(out: Inferred, first: Bool[np.ndarray, " window"]) -> Inferred:
+    """Of each utterance, which its first window begins, the mean of the logits that its windows give.
+
+    Where a modality is in some of them alone, the others do not count for it, nor for the whole answer those
+    without any. Logits, not probabilities: calibration is affine in them, and fitted on these very means.
+    """
+    if first.all():
+        return out
+    starts = np.flatnonzero(first)
+
+    def mean(logits: np.ndarray, there: np.ndarray) -> np.ndarray:
+        none = ~np.logical_or.reduceat(there, starts)[first.cumsum() - 1]
+        weight = (there | none)[:, None].astype(logits.dtype)
+        return np.add.reduceat(weight * logits, starts) / np.add.reduceat(weight, starts)
+
+    return Inferred(
+        logits=mean(out.logits, np.any([*out.present.values()], axis=0)),
+        by_modality={m: mean(logits, out.present[m]) for m, logits in out.by_modality.items()},
+        present={m: np.logical_or.reduceat(there, starts) for m, there in out.present.items()},
+        targets=out.targets[first],
+        known=out.known[first],
+        ratings=out.ratings[first],
     )
 
 

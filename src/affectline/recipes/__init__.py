@@ -17,6 +17,7 @@ from affectline.checkpoint import Checkpoint, save
 from affectline.epochs import Augment, Drawn, Epochs, Shuffled, View
 from affectline.evaluation.metrics import choose_one, decision_metrics
 from affectline.features import Extractor, extract
+from affectline.features.even_windows import EvenWindows
 from affectline.machines import Machines
 from affectline.models import Inferred, infer
 from affectline.models.semul_pcd import SeMuLPCD
@@ -58,7 +59,8 @@ class Recipe:
     `select`: the validation score by which an epoch is chosen, a key of SELECT. `data`: what the checkpoint
     says of where its training data come from, and under which licence. `start`: puts weights that were learnt
     elsewhere into the new model. `view`: what training sees of a conversation, another thing each epoch, so
-    that its features are made as it goes, by `workers` processes.
+    that its features are made as it goes, by `workers` processes. `windows`: what dev, and all that is judged
+    later, see of a long utterance.
     """
 
     labels: LabelSpace
@@ -73,12 +75,17 @@ class Recipe:
     augment: Augment | None = None
     view: View | None = None
     workers: int = 0
+    windows: EvenWindows | None = None
     start: Callable[[nn.Module], None] | None = None
     data: str = ""
 
     def __post_init__(self) -> None:
         if self.select not in SELECT:
             raise ValueError(f"select is {self.select!r}; there are {', '.join(SELECT)}")
+        if self.windows and self.windows.count > 1 and getattr(self.model, "context", True):
+            raise ValueError(
+                f"{self.model.__name__} answers by the conversation, and {self.windows} tear it apart; give 1"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +138,8 @@ def load(recipe: Recipe, root: Path, split: str, progress: Progress = lambda *_:
         require(any(found), e.stream)
     if recipe.view and split == "train":
         return Data(conversations, ())
+    if recipe.windows and split != "train":
+        conversations = [w for c in conversations for w in recipe.windows(c)]
     data = featured(recipe, conversations, split, progress)
     for e in recipe.extractors:
         require(any(len(u[e.stream]) for row in data.features for u in row), e.stream)

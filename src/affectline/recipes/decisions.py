@@ -11,7 +11,7 @@ from torch import nn
 
 from affectline import abstention
 from affectline.batch import Features
-from affectline.checkpoint import Checkpoint, Platt, alone, calibrated, lengths, subset
+from affectline.checkpoint import Checkpoint, Platt, alone, calibrated, lengths_of, subset
 from affectline.evaluation import fit_calibration, fit_temperature, fit_thresholds
 from affectline.models import Inferred, infer, joined
 from affectline.recipes import Data, Recipe
@@ -33,6 +33,7 @@ def finish(recipe: Recipe, model: nn.Module, dev: Data, *, name: str) -> Checkpo
         labels=recipe.labels,
         extractors=recipe.extractors,
         thresholds={},
+        windows=recipe.windows,
         about={"data": [recipe.data], "languages": ["en"], "versions": versions()},
     )
     out = infer(model, dev.conversations, dev.features, recipe.labels)
@@ -46,7 +47,8 @@ def finish(recipe: Recipe, model: nn.Module, dev: Data, *, name: str) -> Checkpo
         every = _with_each_subset(recipe, model, dev)
         platt = _calibration(every)
         checkpoint = replace(checkpoint, thresholds=thresholds(_after(every, platt)), calibration=platt)
-    return replace(checkpoint, abstention=fit_abstention(checkpoint, [(out, lengths_of(dev))]))
+    found = lengths_of(dev.conversations, dev.features)
+    return replace(checkpoint, abstention=fit_abstention(checkpoint, [(out, found)]))
 
 
 def _calibrated(model: CalibratesItself, out: Inferred) -> Inferred:
@@ -105,11 +107,6 @@ def thresholds(out: Inferred) -> dict[str, tuple[float, ...]]:
         best = fit_thresholds(scores, out.targets[rows] > 0, out.known[rows])
         found[name] = tuple(float(t) for t in best)
     return found
-
-
-def lengths_of(data: Data) -> list[Mapping[Modality, int]]:
-    """Of every utterance, conversation after conversation."""
-    return [lengths(u) for row in data.features for u in row]
 
 
 def fit_abstention(

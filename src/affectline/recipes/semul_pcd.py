@@ -13,6 +13,7 @@ from affectline.corpora import mosei as reviews
 from affectline.corpora import mosi as opinions
 from affectline.corpora import ravdess as takes
 from affectline.features.audio_samples import Samples
+from affectline.features.even_windows import EvenWindows
 from affectline.features.random_views import RandomViews
 from affectline.features.ready import Ready
 from affectline.features.text_words import Words
@@ -126,7 +127,7 @@ def elderreact_audio(row: str = "") -> Recipe:
         epochs=40, batch=64, learning_rate=5e-4, weight_decay=0.05, clip=1.0, patience=40, average=0.95
     )
     recipe = _raw(ELDERREACT, config, train)
-    return _row(replace(recipe, config=config, extractors=extractors, view=None), row)
+    return _row(replace(recipe, config=config, extractors=extractors, view=None, windows=None), row)
 
 
 def _paper(warmup: float) -> Train:
@@ -178,6 +179,7 @@ def _raw(corpus: Corpus, config: Config, train: Train) -> Recipe:
         select="map",
         view=RandomViews(size=config.picture, seconds=seconds),
         workers=2,
+        windows=EvenWindows(seconds=seconds),
         data=corpus.data,
     )
     return recipe if corpus.modalities == ALL else only(recipe, *corpus.modalities)
