@@ -16,8 +16,9 @@ class EvenWindows:
     is there once. `affectline.models.infer` answers with the mean over the windows of an utterance. Of one
     window all is left to the extractors, which take the middle.
 
-    Paper: (SeMuL-PCD, Section 4.5) says of training alone which part of a clip is seen.
-    Code:  pictures and samples evenly over the whole clip, cropped at random in evaluation too.
+    Paper: (SeMuL-PCD, Section 4.5) 32 pictures at 10 a second; not which part of a longer clip they are.
+    Code:  pictures and samples evenly over all of the clip, cropped at random in evaluation too.
+    Here:  as many windows as the recipe says, for dev, which calibrates, and for all that is judged later.
     """
 
     count: int = 1
