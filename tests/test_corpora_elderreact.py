@@ -165,3 +165,12 @@ def test_what_answers_without_input_has_the_numbers_that_were_counted_before() -
     assert found.keys() == counted.keys()
     for name, percent in counted.items():
         assert [100 * (found[name][m] or 0) for m in names] == pytest.approx(percent, abs=0.11)
+
+
+def test_a_clip_is_heard_beside_the_mean_of_its_video_in_the_same_split(folder: Path) -> None:
+    first, second, broken = (c.utterances[0] for c in elderreact.read_in_videos(folder, "test"))
+    own = [c.utterances[0].ready["audio.covarep"] for c in elderreact.read(folder, "test")[:2]]
+    for utterance, numbers in zip((first, second), own, strict=True):
+        heard = utterance.ready["audio.covarep_in_video"]
+        np.testing.assert_allclose(heard, np.concatenate([numbers, np.mean(own, axis=0)]))
+    assert (broken.ready, broken.missing) == ({}, {"audio.covarep_in_video"})

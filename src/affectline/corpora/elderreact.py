@@ -15,7 +15,7 @@ Six labels. A tenth of the clips have none of them: `emotions` is empty, which i
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,8 @@ LABELS = LabelSpace(("anger", "disgust", "fear", "joy", "sadness", "surprise"), 
 """In the order of the columns, of which one is called happiness."""
 READY = {"audio.covarep": 148}
 """The stream that the corpus brings ready-made, and its width."""
+IN_VIDEO = {"audio.covarep_in_video": 296}
+"""The same beside its mean over the video, in `read_in_videos`."""
 SPLITS = {split: f"ElderReact_{split}" for split in ("train", "dev", "test")}
 """The folder of clips of each split."""
 GENDERS = {"f": "female", "m": "male"}
@@ -93,6 +95,26 @@ def read(root: Path, split: str) -> list[Conversation]:
     rows = _rows(root, SOURCE.one_of(split, SPLITS))
     covarep, clips = _covarep(root, split), _clips(root, split) or ()
     return [_conversation(row, covarep.get(row.id), root / SPLITS[split], clips) for row in rows]
+
+
+def read_in_videos(root: Path, split: str) -> list[Conversation]:
+    """As `read`; a clip is heard beside how its video sounds otherwise, in all its clips of this split.
+
+    Raises:
+        ValueError: as `read`.
+    """
+    (clip,), (in_video,) = READY, IN_VIDEO
+    conversations = read(root, split)
+    heard: dict[str, list[np.ndarray]] = {}
+    for (u,) in conversations:
+        heard.setdefault(u.speaker, []).extend(u.ready.values())
+    means = {video: np.mean(vectors, axis=0) for video, vectors in heard.items() if vectors}
+
+    def beside(u: Utterance) -> Utterance:
+        ready = {in_video: np.concatenate([v, means[u.speaker]]) for v in u.ready.values()}
+        return replace(u, ready=ready, missing=frozenset(in_video if s == clip else s for s in u.missing))
+
+    return [replace(c, utterances=(beside(c.utterances[0]),)) for c in conversations]
 
 
 def genders(root: Path, split: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ Paper: 25 layers, 2,048 wide, for each corpus: 3.8 billion parameters, on as few
 Here:  `paper_mosei` and so on are that; `mosei` and so on are the same rows at the size BASE, 35 million.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from affectline.corpora import elderreact as elders
@@ -111,23 +111,32 @@ def ravdess_raw() -> Recipe:
 
 def elderreact_audio(row: str = "") -> Recipe:
     """ElderReact by its 148 COVAREP features as one token of sound."""
+    return _row(_covarep(elders.read, elders.READY), row)
+
+
+def elderreact_in_video() -> Recipe:
+    """ElderReact by the same, beside how the video that a clip is from sounds otherwise."""
+    return _covarep(elders.read_in_videos, elders.IN_VIDEO)
+
+
+def _covarep(read: Read, streams: Mapping[str, int]) -> Recipe:
     config = Config(
         classes=len(elders.LABELS.names),
-        streams=dict(elders.READY),
+        streams=dict(streams),
         dim=64,
-        layers=2,
+        layers=1,
         heads=4,
         hidden=128,
         joint=32,
         head=64,
         dropout=0.3,
     )
-    extractors = tuple(Ready(stream, width) for stream, width in elders.READY.items())
+    extractors = tuple(Ready(stream, width) for stream, width in streams.items())
     train = Train(
-        epochs=40, batch=64, learning_rate=5e-4, weight_decay=0.05, clip=1.0, patience=40, average=0.95
+        epochs=40, batch=64, learning_rate=2e-3, weight_decay=0.05, clip=1.0, patience=40, average=0.95
     )
     recipe = _raw(ELDERREACT, config, train)
-    return _row(replace(recipe, config=config, extractors=extractors, view=None, windows=None), row)
+    return replace(recipe, read=read, config=config, extractors=extractors, view=None, windows=None)
 
 
 def _paper(warmup: float) -> Train:
