@@ -16,7 +16,7 @@ from affectline.features.text_words import Words
 from affectline.machines import Machines
 from affectline.media import FileClip
 from affectline.models.semul_pcd import TINY
-from affectline.recipes import Recipe, fitted, semul_pcd, train_recipe
+from affectline.recipes import Recipe, fitted, load, semul_pcd, train_recipe
 from affectline.recipes.find import find, names
 from affectline.types import Conversation, Utterance
 
@@ -119,6 +119,17 @@ def test_the_vocabulary_is_that_of_the_train_part_alone(small: Recipe, tmp_path:
     words = fitted(small, tmp_path).extractors[0]
     assert isinstance(words, Words)
     assert set(words.vocabulary) == {"a", "good", "bad", "film", "train"}
+
+
+def test_more_words_than_the_model_has_numbers_for_are_refused_before_anything_is_trained(
+    small: Recipe, tmp_path: Path
+) -> None:
+    enough = replace(small.config, vocabulary=7)  # a good bad film train, padding and what is unknown
+    load(fitted(replace(small, config=enough), tmp_path), tmp_path, "train")
+    fewer = replace(small, config=replace(enough, vocabulary=6))
+    with pytest.raises(ValueError, match=r"config\.vocabulary is 6, and text\.words has 7 numbers; change"):
+        train_recipe(fewer, tmp_path, tmp_path / "out", machines=Machines(device="cpu"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_mosi_has_two_labels_of_which_none_may_hold() -> None:

@@ -37,6 +37,11 @@ class Words:
     dtype = np.int64
     stored = False
 
+    @property
+    def size(self) -> int:
+        """How many numbers there are: of the words, of padding and of a word that is unknown."""
+        return len(self.vocabulary) + UNKNOWN + 1
+
     def fitted(self, train: Iterable[Conversation], size: int = 1024) -> "Words":
         """With the most frequent words of these conversations; `size` counts the two that are none."""
         counts = Counter(word for c in train for u in c for word in words(u.text))

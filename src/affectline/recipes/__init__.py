@@ -18,6 +18,7 @@ from affectline.epochs import Augment, Drawn, Epochs, Shuffled, View
 from affectline.evaluation.metrics import choose_one, decision_metrics
 from affectline.features import Extractor, extract
 from affectline.features.even_windows import EvenWindows
+from affectline.features.text_words import Words
 from affectline.machines import Machines
 from affectline.models import Inferred, infer
 from affectline.models.semul_pcd import SeMuLPCD
@@ -115,8 +116,8 @@ def load(recipe: Recipe, root: Path, split: str, progress: Progress = lambda *_:
 
     Raises:
         ValueError: where there is nothing to read; where a stream has nothing in any utterance, said before
-            anything is extracted if that is plain already; where the model expects another width, or
-            other word pieces, than an extractor makes.
+            anything is extracted if that is plain already; where the model expects another width, other
+            word pieces, or fewer words, than an extractor makes.
     """
     _check_fit(recipe)
     conversations = [c for c in recipe.read(root / recipe.corpus, split) if len(c)]
@@ -155,6 +156,8 @@ def _check_fit(recipe: Recipe) -> None:
             wrong = f"config.streams.{e.stream} is {widths[e.stream]}, and {e!r} makes {width} numbers"
         elif encoder and encoder != recipe.config.encoder:
             wrong = f"config.encoder is {recipe.config.encoder!r}, and {e!r} makes the pieces of another"
+        elif isinstance(e, Words) and e.size > recipe.config.vocabulary:
+            wrong = f"config.vocabulary is {recipe.config.vocabulary}, and {e.stream} has {e.size} numbers"
         else:
             continue
         raise ValueError(f"{wrong}; change one of them")
