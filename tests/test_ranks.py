@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import train_raw
 from torch import Tensor
 
 from affectline.nn.ranks import everywhere, leads
@@ -19,9 +20,14 @@ def train(folder: Path, devices: int, changes: str = "", out: str = "") -> str:
     """Train the toy recipe, in batches of seven and one: a second process has nothing of that."""
     command = f"train multiemo.synthetic train.epochs=4 train.batch=7 config.dropout=0.0 {changes}"
     paths = ["--root", str(folder), "--out", str(folder / (out or f"run{devices}")), "--device", "cpu"]
+    return python("-m", "affectline", *command.split(), "--devices", str(devices), *paths)
+
+
+def python(*arguments: str) -> str:
+    """What it prints."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     ran = subprocess.run(
-        [sys.executable, "-m", "affectline", *command.split(), "--devices", str(devices), *paths],
+        [sys.executable, *arguments],
         capture_output=True,
         text=True,
         env=environment,
@@ -71,6 +77,17 @@ def test_two_processes_with_shares_of_the_weights_too_and_one_goes_on_where_they
     whole, shares = (torch.load(tmp_path / f"further{n}" / "last.pt", weights_only=True) for n in (1, 2))
     assert len(whole["past"]) == len(shares["past"]) == 6
     assert_same(whole["model"], shares["model"])
+
+
+def test_two_processes_give_all_four_losses_of_semul_pcd_and_its_weights(tmp_path: Path) -> None:
+    folders = [tmp_path / f"run{devices}" for devices in (1, 2)]
+    train_raw.train(folders[0], 1)
+    python(train_raw.__file__, str(folders[1]), "2")
+    alone, together = map(log, folders)
+    assert [set(row) for row in alone] == [{"epoch", "bce", "lcc", "mdl", "nce", "score", "best"}] * 3
+    for one, two in zip(alone, together, strict=True):
+        assert two == pytest.approx(one, rel=1e-4, abs=1e-6)
+    assert_same(*(torch.load(folder / "last.pt", weights_only=True)["model"] for folder in folders))
 
 
 def assert_same(one: Mapping[str, Tensor], two: Mapping[str, Tensor]) -> None:
