@@ -111,8 +111,9 @@ def read_in_videos(root: Path, split: str) -> list[Conversation]:
     means = {video: np.mean(vectors, axis=0) for video, vectors in heard.items() if vectors}
 
     def beside(u: Utterance) -> Utterance:
-        ready = {in_video: np.concatenate([v, means[u.speaker]]) for v in u.ready.values()}
-        return replace(u, ready=ready, missing=frozenset(in_video if s == clip else s for s in u.missing))
+        if clip not in u.ready:
+            return replace(u, missing=u.missing - {clip} | {in_video})
+        return replace(u, ready={in_video: np.concatenate([u.ready[clip], means[u.speaker]])})
 
     return [replace(c, utterances=(beside(c.utterances[0]),)) for c in conversations]
 
