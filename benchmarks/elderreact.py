@@ -38,6 +38,7 @@ from affectline.recipes.semul_pcd import LOSSES, elderreact_audio, elderreact_in
 SCORES = ("weighted_f1", "macro_f1", "map", "auroc", "acc_label", "brier_skill", "ece")
 OWN, NONE = "losses_10_05_10", "losses_00_00_00"
 ROWS = {OWN: elderreact_audio()} | {name: elderreact_audio(name) for name in LOSSES}
+CHOSEN = "SeMuL-PCD, losses chosen on dev"
 SPLITS = ("train", "dev", "test")
 CLAIMS = {
     "calibration helps": ("losses_10_00_00", NONE),
@@ -143,7 +144,7 @@ def measure(seeds: Sequence[int], data: Path, runs: Path) -> dict[str, object]:
     others["prior of the video, no sound"] = [alone.prior()]
     models = {
         "SeMuL-PCD": judged[OWN],
-        f"SeMuL-PCD, {best} (best on dev)": judged[best],
+        CHOSEN: judged[best],
         "SeMuL-PCD, in video": [heard.judged(a) for a in in_video],
     }
     truth = alone.truth["test"]
@@ -161,6 +162,7 @@ def measure(seeds: Sequence[int], data: Path, runs: Path) -> dict[str, object]:
             for name in ROWS
         },
         "claims": {claim: _difference(truth, judged[a], judged[b]) for claim, (a, b) in CLAIMS.items()},
+        "losses chosen on dev": best,
         "calibration": _inside(truth, judged[OWN]),
         "seeds": list(seeds),
     }
