@@ -222,3 +222,20 @@ def test_the_loss_that_is_not_finite_is_an_error(tmp_path: Path) -> None:
     nn.init.constant_(model.head.weight, float("nan"))
     with pytest.raises(ValueError, match="not finite any more in epoch 1"):
         next(run)
+
+
+def test_sixteen_bits_are_for_the_matrices_and_not_for_what_comes_in(tmp_path: Path) -> None:
+    came: list[Batch] = []
+
+    def noting(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        came.append(batch)
+        assert model(batch).dtype == torch.bfloat16
+        return objective(model, batch)
+
+    train = replace(TRAIN, epochs=1, precision="bf16-mixed")
+    machines = Machines(device="cpu")
+    run = fit(Mean(), noting, shuffled(), train, validate=lambda _: 0.0, folder=tmp_path, machines=machines)
+    assert all(np.isfinite(list(epoch.losses.values())).all() for epoch in run)
+    for seen, true in zip(came, shuffled()(0), strict=True):
+        assert torch.equal(seen.streams["audio.mel"].values, true.streams["audio.mel"].values)
+        assert torch.equal(seen.ratings, true.ratings)
