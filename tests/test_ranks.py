@@ -6,14 +6,22 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 import train_raw
-from torch import Tensor
+from raw_makers import CONFIG, LABELS, raw_conversations
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
+from affectline.batch import Batch
+from affectline.epochs import Shuffled
+from affectline.machines import Machines
+from affectline.models.semul_pcd import Objective, SeMuLPCD
 from affectline.nn.ranks import everywhere, leads
+from affectline.training import Train, fit
 
 
 def train(folder: Path, devices: int, changes: str = "", out: str = "") -> str:
@@ -88,6 +96,43 @@ def test_two_processes_give_all_four_losses_of_semul_pcd_and_its_weights(tmp_pat
     for one, two in zip(alone, together, strict=True):
         assert two == pytest.approx(one, rel=1e-4, abs=1e-6)
     assert_same(*(torch.load(folder / "last.pt", weights_only=True)["model"] for folder in folders))
+
+
+def layered(folder: Path, devices: int) -> None:
+    """Train what is gathered layer by layer; a second process has nothing of the batches of one."""
+    torch.manual_seed(0)
+    machines = Machines(device="cpu", devices=devices, strategy="fsdp" if devices > 1 else "ddp")
+    epochs = Shuffled(*raw_conversations((1,) * 6, missing=0.3), LABELS, size=5, seed=0)
+
+    def objective(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        terms = Objective()(model, batch)
+        kept = [name for name, weight in model.named_parameters() if not isinstance(weight, DTensor)]
+        assert any(name.startswith("layers.") for name in kept) == (devices == 1), kept
+        assert any(name.startswith("enter.") for name in kept)
+        return terms
+
+    model, train = SeMuLPCD(replace(CONFIG, checkpointing=True)), Train(epochs=2, batch=5)
+    run = fit(model, objective, epochs, train, validate=lambda _: 0.0, folder=folder, machines=machines)
+    assert len(list(run)) == 2
+
+
+def test_layers_that_are_whole_one_after_another_learn_what_they_learn_in_one_process(tmp_path: Path) -> None:
+    alone, together, script = tmp_path / "alone", tmp_path / "together", tmp_path / "two.py"
+    for folder in (alone, together):
+        folder.mkdir()
+    layered(alone, 1)
+    here = str(Path(__file__).parent)
+    script.write_text(
+        f"import pathlib, sys\nsys.path.insert(0, {here!r})\n"
+        f"import test_ranks\ntest_ranks.layered(pathlib.Path({str(together)!r}), 2)\n"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, str(script)]
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    assert log(together) == [pytest.approx(row, rel=1e-4, abs=1e-6) for row in log(alone)]
+    states = [torch.load(folder / "last.pt", weights_only=True)["model"] for folder in (alone, together)]
+    assert_same(*states)
 
 
 def assert_same(one: Mapping[str, Tensor], two: Mapping[str, Tensor]) -> None:

@@ -137,8 +137,19 @@ def test_the_paper_fits_into_an_h200_and_not_into_half_of_it() -> None:
     with pytest.raises(ValueError, match=r"needs about 7\d\.\d GiB, 63\.8 of them for weights") as error:
         check_memory(PAPER, batch=16, free=70 * GIB, half=True)
     assert "checkpointing" not in str(error.value)
-    with pytest.raises(ValueError, match="take a smaller preset, or a larger device"):
+    with pytest.raises(ValueError, match="take a smaller preset, a larger device, or more of them"):
         check_memory(PAPER, batch=1, free=GIB, half=True)
+
+
+def test_of_shared_weights_each_process_counts_its_share_a_layer_and_the_model_that_is_validated() -> None:
+    whole, shares = size_of(PAPER, half=True), size_of(PAPER, half=True, shares=8)
+    layer = size_of(PAPER).parameters - size_of(replace(PAPER, layers=24)).parameters
+    assert shares.states == pytest.approx(whole.parameters * (16 / 8 + 4) + 18 * layer, abs=16)
+    kept = replace(PAPER, checkpointing=False)  # autocast's copies of all layers too, for the gradient
+    assert size_of(kept, half=True, shares=8).states - shares.states == 2 * (whole.parameters - layer)
+    check_memory(PAPER, batch=2, free=32 * GIB, half=True, shares=8)
+    with pytest.raises(ValueError, match=r"batches of 2 needs about .* for weights and optimiser; 32\.0"):
+        check_memory(PAPER, batch=2, free=32 * GIB, half=True)
 
 
 def test_this_machine_has_some_memory_left() -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
@@ -13,7 +14,8 @@ class Machines:
     """What trains: an accelerator (auto takes cuda, mps or cpu), and how many on each of how many nodes.
 
     `strategy`: of several, each keeps all of the weights ("ddp"), or its share of them, of their gradients
-    and of the optimiser's memory, and has the weights whole for the length of a step alone ("fsdp").
+    and of the optimiser's memory, and has the weights whole for the length of a step alone, or where the
+    model names the types of its layers in `gathered`, a layer for as long as that computes ("fsdp").
     """
 
     device: str = "auto"
@@ -62,7 +64,15 @@ def fabric_of(machines: Machines, precision: str) -> Any:
 
 
 def _in_shares(step: nn.Module, mesh: Any) -> nn.Module:
-    """All weights as one group: our forward passes skip branches, each as its ranks' utterances want it."""
+    """Layers of the types that the model names in `gathered` are whole for as long as they compute alone.
+
+    All else is one group: our forward passes skip branches, each as its ranks' utterances want it. What
+    autocast has made of a layer's weights in 16 bits, and would keep for the next time, goes with them.
+    """
+    kinds: tuple[type[nn.Module], ...] = getattr(step.model, "gathered", ())
+    for layer in (module for module in step.modules() if isinstance(module, kinds)):
+        fully_shard(layer, mesh=mesh["data_parallel"])
+        layer.register_forward_hook(lambda *_: torch.clear_autocast_cache())
     fully_shard(step, mesh=mesh["data_parallel"])
     return step
 

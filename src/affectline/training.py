@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from affectline.batch import Batch
 from affectline.checkpoint import load_trained, trained
@@ -101,8 +102,8 @@ def fit(
     machines = machines or Machines()
     fabric = fabric_of(machines, train.precision)
     fabric.launch()
-    model.to(fabric.device)
     learner = deepcopy(model) if train.average or machines.sharded else model
+    model.to(fabric.device)
     last, kept = folder / "last.pt", folder / "best.pt"
     before = _restore(last, learner, model) if resume and last.exists() else None
     step = fabric.setup_module(_Step(learner, objective, sharded=machines.sharded))
@@ -245,7 +246,8 @@ class _Step(nn.Module):
     """A model and its objective as one module: what Fabric wraps, and returns nothing but the loss terms.
 
     `sharded`: every weight gets a gradient, if of 0, since the ranks exchange those of all at once; and one
-    may have nothing of a modality of which another has something.
+    may have nothing of a modality of which another has something. Layers that are gathered by themselves are
+    in shares again by then: no rank skips them.
     """
 
     def __init__(self, model: nn.Module, objective: Objective, *, sharded: bool) -> None:
@@ -256,7 +258,8 @@ class _Step(nn.Module):
         terms = dict(self.objective(self.model, batch()))
         if self.sharded:
             name = next(iter(terms))
-            terms[name] = terms[name] + sum(0 * p.sum() for p in self.model.parameters() if p.requires_grad)
+            at_hand = (p for p in self.model.parameters() if p.requires_grad and not isinstance(p, DTensor))
+            terms[name] = terms[name] + sum(0 * p.sum() for p in at_hand)
         return terms
 
 

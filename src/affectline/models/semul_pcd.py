@@ -151,6 +151,7 @@ class SeMuLPCD(nn.Module):
     """
 
     context = False
+    gathered = (MultimodalLayer,)
 
     def __init__(self, config: Config) -> None:
         super().__init__()

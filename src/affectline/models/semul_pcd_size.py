@@ -17,8 +17,10 @@ class Size:
     """`tokens` of a whole window by stream; `parameters`; `flops` of one utterance's answer.
 
     An operation is a multiplication or an addition, of matrices alone. `states`: bytes of the weights, their
-    gradients and Adam's moments, and of the weights in 16 bits where they are so multiplied. `kept`: bytes
-    that a step of training keeps of each utterance for the gradient.
+    gradients and Adam's moments, and of the weights in 16 bits where they are so multiplied; where they are
+    in shares ("fsdp") those of one of the processes, which has one layer gathered, the next on its way, the
+    gradient of one and that on its way, and besides the whole model, which is validated. `kept`: bytes that a
+    step of training keeps of each utterance for the gradient.
     """
 
     tokens: dict[str, int]
@@ -28,17 +30,19 @@ class Size:
     kept: int
 
 
-def size_of(config: Config, *, half: bool = False) -> Size:
-    """`half`: training in "bf16-mixed", else in 32 bits."""
+def size_of(config: Config, *, half: bool = False, shares: int = 1) -> Size:
+    """`half`: training in "bf16-mixed", else in 32 bits. `shares`: of the weights, each with a process."""
     with torch.device("meta"):
         model = SeMuLPCD(replace(config, share_layers=True))
     whole, layer = (sum(p.numel() for p in part.parameters()) for part in (model, model.layers))
     parameters = whole + (0 if config.share_layers else config.layers - 1) * layer
+    states = 16 * parameters if shares == 1 else 16 * (parameters // shares + layer) + 4 * parameters
+    copied = layer if shares > 1 and config.checkpointing else parameters
     return Size(
         tokens={stream: _cut(config, stream)[0] for stream in config.streams},
         parameters=parameters,
         flops=_flops(config),
-        states=parameters * (18 if half else 16),
+        states=states + (2 * copied if half else 0),
         kept=_kept(config, half=half),
     )
 
@@ -79,13 +83,13 @@ def _kept(c: Config, *, half: bool) -> int:
     return length * 4 * d * c.layers + layer if c.checkpointing else layer * c.layers
 
 
-def check_memory(config: Config, *, batch: int, free: int, half: bool = False) -> None:
-    """Say before training whether its steps fit into so many free bytes, by `size_of`.
+def check_memory(config: Config, *, batch: int, free: int, half: bool = False, shares: int = 1) -> None:
+    """Say before training whether a process's steps fit into so many free bytes, by `size_of`.
 
     Raises:
         ValueError: they need more: how much, and what would need less.
     """
-    size = size_of(config, half=half)
+    size = size_of(config, half=half, shares=shares)
     needed = size.states + batch * size.kept
     if needed <= free:
         return
@@ -97,7 +101,7 @@ def check_memory(config: Config, *, batch: int, free: int, half: bool = False) -
         f"training {size.parameters / 1e6:,.1f} million parameters in batches of {batch} needs about "
         f"{needed / GIB:,.1f} GiB, {size.states / GIB:,.1f} of them for weights and optimiser; "
         f"{free / GIB:,.1f} are free, {(needed - free) / GIB:,.1f} too few: take "
-        f"{', '.join([*ways, 'a smaller preset'])}, or a larger device"
+        f"{', '.join([*ways, 'a smaller preset'])}, a larger device, or more of them with --strategy fsdp"
     )
 
 

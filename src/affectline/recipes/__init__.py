@@ -286,11 +286,13 @@ def _check_memory(recipe: Recipe, machines: Machines) -> None:
         return
     found = "cuda" if torch.cuda.is_available() else "cpu"
     device = found if machines.device == "auto" else machines.device
+    world = machines.devices * machines.nodes
     check_memory(
         recipe.config,
-        batch=math.ceil(recipe.train.batch / (machines.devices * machines.nodes)),
-        free=free_memory(device),
+        batch=math.ceil(recipe.train.batch / world),
+        free=free_memory(device) // (machines.devices if device == "cpu" else 1),
         half=recipe.train.precision == "bf16-mixed",
+        shares=world if machines.sharded else 1,
     )
 
 
