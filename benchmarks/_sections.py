@@ -282,4 +282,30 @@ SECTIONS = (
             Goal("utterances answered a second", "training", ("answered_per_s",), 1000.0),
         ),
     ),
+    Section(
+        "SeMuL-PCD: speed and memory",
+        "`loader`: the raw clips of CMU-MOSI in training views of the sizes BASE and SMALL, the loader alone,"
+        " and without workers what takes which share of its time. The networks compute on made-up whole "
+        "windows, 16 at once, each row in a process of its own: on a processor its peak is that of the whole "
+        "process, the libraries too; on an accelerator of the tensors alone. `compile`: torch.compile of each"
+        " layer, and after how many steps the compiler has earned its time. `paper`: the paper's preset in "
+        "bf16 with checkpointing and without DropToken; its operations are three times those of an answer, "
+        "without what checkpointing repeats.",
+        ("semul_speed",),
+        (
+            Goal(
+                "share of the chip's bf16 rate, the paper's preset",
+                "semul_speed",
+                ("paper", "share_of_bf16_rate"),
+                0.45,
+            ),
+            Goal(
+                "peak GiB of a training step of 16",
+                "semul_speed",
+                ("paper", "peak_gib"),
+                80.0,
+                at_most=True,
+            ),
+        ),
+    ),
 )
