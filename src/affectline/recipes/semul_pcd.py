@@ -96,7 +96,7 @@ def elderreact(row: str = "") -> Recipe:
 
 def mosi_raw() -> Recipe:
     """The raw clips of CMU-MOSI with their words, at the size SMALL; one of five divisions of the videos."""
-    return _raw(MOSI, SMALL, _small(epochs=20))
+    return _raw(MOSI, SMALL, _small(epochs=12))
 
 
 def mosi_raw_base() -> Recipe:
