@@ -1,14 +1,15 @@
 """SeMuL-PCD on ElderReact's sound: several labels at once, each of its losses, and what stands beside it.
 
-`python -m benchmarks.elderreact [--seeds 0,1,2,3,4] [--runs DIR]` writes docs/results/elderreact.json and
-docs/results/elderreact.svg, the reliability of each label with and without the losses. What a row and a seed
-have answered is kept in DIR/elderreact and not computed again. A row of losses is chosen on dev, as C is for
-the logistic regression and the SVM. Clips of one video are drawn together: each video has clips in train, dev
-and test, so that how often its clips in train show a label says something without any sound ("prior").
+`python -m benchmarks.elderreact [--seeds 0,1,2,3,4] [--runs DIR]` writes docs/results/elderreact.json and two
+pictures of reliability: elderreact.svg with and without the losses, elderreact_losses.svg with each of them
+alone, before dev has calibrated anything. What a row and a seed have answered is kept in DIR/elderreact and
+not computed again. A row of losses is chosen on dev, as C is for the logistic regression and the SVM. Clips
+of one video are drawn together: each video has clips in train, dev and test, so that how often its clips in
+train show a label says something without any sound ("prior").
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +39,12 @@ from affectline.recipes.semul_pcd import LOSSES, elderreact_audio, elderreact_in
 SCORES = ("weighted_f1", "macro_f1", "map", "auroc", "acc_label", "brier_skill", "ece")
 OWN, NONE = "losses_10_05_10", "losses_00_00_00"
 ROWS = {OWN: elderreact_audio()} | {name: elderreact_audio(name) for name in LOSSES}
+SINGLE = {
+    "no loss but BCE": NONE,
+    "BCE and calibration": "losses_10_00_00",
+    "BCE and distillation": "losses_00_10_00",
+    "BCE and contrast": "losses_00_00_10",
+}
 CHOSEN = "SeMuL-PCD, losses chosen on dev"
 SPLITS = ("train", "dev", "test")
 CLAIMS = {
@@ -148,7 +155,8 @@ def measure(seeds: Sequence[int], data: Path, runs: Path) -> dict[str, object]:
         "SeMuL-PCD, in video": [heard.judged(a) for a in in_video],
     }
     truth = alone.truth["test"]
-    atomic_write(FOLDER / "elderreact.svg", _diagram(alone, judged, seeds))
+    for name, picture in _diagrams(alone, judged, answers).items():
+        atomic_write(FOLDER / name, picture)
     return {
         "rows": {name: _row(alone, said) for name, said in (models | others | _blind(alone)).items()},
         "differences": {
@@ -164,6 +172,10 @@ def measure(seeds: Sequence[int], data: Path, runs: Path) -> dict[str, object]:
         "claims": {claim: _difference(truth, judged[a], judged[b]) for claim, (a, b) in CLAIMS.items()},
         "losses chosen on dev": best,
         "calibration": _inside(truth, judged[OWN]),
+        "rates": [
+            {"part": s, **dict(zip(LABELS.names, t.base_rate.tolist(), strict=True))}
+            for s, t in alone.truth.items()
+        ],
         "seeds": list(seeds),
     }
 
@@ -213,11 +225,18 @@ def _inside(truth: Truth, runs: Sequence[Run]) -> dict[str, object]:
     }
 
 
-def _diagram(corpus: Corpus, judged: dict[str, list[Run]], seeds: Sequence[int]) -> str:
-    titles = {f"all losses, seed {seeds[0]}": OWN, "no loss but BCE": NONE}
-    return reliability_svg(
-        {title: evaluate(corpus.truth["test"], judged[row][:1]).to_json() for title, row in titles.items()}
-    )
+def _diagrams(
+    corpus: Corpus, judged: Mapping[str, Sequence[Run]], answers: Mapping[str, Sequence[Answers]]
+) -> dict[str, str]:
+    """Of the first seed."""
+
+    def drawn(runs: Mapping[str, Run]) -> str:
+        return reliability_svg({t: evaluate(corpus.truth["test"], [r]).to_json() for t, r in runs.items()})
+
+    half = np.full(len(LABELS.names), 0.5)
+    raw = {title: Run(expit(answers[row][0].test), half) for title, row in SINGLE.items()}
+    calibrated = {"all losses": judged[OWN][0], "no loss but BCE": judged[NONE][0]}
+    return {"elderreact.svg": drawn(calibrated), "elderreact_losses.svg": drawn(raw)}
 
 
 if __name__ == "__main__":
