@@ -33,8 +33,8 @@ CORPORA: Mapping[str, Read] = {"goemotions": goemotions.read, "meld": one_by_one
 LABELS = LabelSpace(elderreact.LABELS.names, multilabel=True)
 SPLITS = ("train", "dev", "test")
 SCORES = ("weighted_f1", "macro_f1", "map", "auroc", "ece")
-EPOCHS = {"goemotions": 8, "meld": 24}
-MOST = 4000
+EPOCHS = {"goemotions": 4, "meld": 12}
+MOST = 2000
 """Utterances of train, drawn at random, that the SVM learns from: its time grows with their square."""
 
 
