@@ -23,10 +23,11 @@ HEAVY = {
     "h5py": set(),
     "hear21passt": set(),
     "lightning": set(),
+    "lightning_fabric": set(),
     "opensmile": set(),
     "pyannote": set(),
     "silero_vad": set(),
-    "sklearn": {"recipes"},
+    "sklearn": set(),
     "tensorboard": set(),
     "transformers": set(),
 }

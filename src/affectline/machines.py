@@ -5,8 +5,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +38,10 @@ class Machines:
 
 def fabric_of(machines: Machines, precision: str) -> Any:
     """What runs the training there."""
-    try:
-        from lightning.fabric import Fabric
-        from lightning.fabric.strategies.ddp import DDPStrategy
-        from lightning.fabric.strategies.model_parallel import ModelParallelStrategy
+    try:  # not lightning.fabric, which imports lightning's whole trainer first
+        from lightning_fabric import Fabric
+        from lightning_fabric.strategies.ddp import DDPStrategy
+        from lightning_fabric.strategies.model_parallel import ModelParallelStrategy
     except ImportError as error:
         raise ImportError('training needs lightning: pip install "affectline[train]"') from error
     if machines.sharded:
@@ -69,6 +67,8 @@ def _in_shares(step: nn.Module, mesh: Any) -> nn.Module:
     All else is one group: our forward passes skip branches, each as its ranks' utterances want it. What
     autocast has made of a layer's weights in 16 bits, and would keep for the next time, goes with them.
     """
+    from torch.distributed.fsdp import fully_shard
+
     kinds: tuple[type[nn.Module], ...] = getattr(step.model, "gathered", ())
     for layer in (module for module in step.modules() if isinstance(module, kinds)):
         fully_shard(layer, mesh=mesh["data_parallel"])
@@ -79,11 +79,15 @@ def _in_shares(step: nn.Module, mesh: Any) -> nn.Module:
 
 def whole(value: Tensor) -> Tensor:
     """A weight whose shares are with all ranks, put together; each rank has to ask."""
+    from torch.distributed.tensor import DTensor
+
     return value.full_tensor() if isinstance(value, DTensor) else value
 
 
 def share(value: Tensor, weight: Tensor) -> Tensor:
     """This rank's share of what is as large as a weight that is in shares."""
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
     if not isinstance(weight, DTensor) or value.shape != weight.shape:
         return value
     return distribute_tensor(value, weight.device_mesh, weight.placements)

@@ -9,7 +9,6 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 from jaxtyping import Float
-from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 
 from affectline.batch import Features
@@ -310,6 +309,8 @@ def _targets(conversation: Conversation, labels: LabelSpace) -> Float[Tensor, "u
 
 
 def _mean_average_precision(dev: Inferred) -> float:
+    from sklearn.metrics import average_precision_score
+
     scores = [
         average_precision_score(dev.targets[rows, label], dev.logits[rows, label])
         for label, rows in enumerate(dev.known.T)
