@@ -5,10 +5,14 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from contextlib import redirect_stdout
 from functools import cache
+from io import StringIO
 from pathlib import Path
 
 import pytest
+
+from affectline.cli import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -24,12 +28,15 @@ STANDS_FOR = {"talk.mp4"}  # a file of the reader's
 
 
 @cache
-def _help(command: str) -> str:
-    """What `affectline COMMAND --help` prints, on one line."""
-    program = [sys.executable, "-m", "affectline", command, "--help"]
-    run = subprocess.run(program, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert run.returncode == 0, f"affectline {command} --help: {run.stderr}"
-    return run.stdout
+def _printed(*words: str) -> str:
+    """What `affectline WORDS` prints."""
+    with redirect_stdout(StringIO()) as out:
+        try:
+            code = main(words)
+        except SystemExit as stop:  # of --help
+            code = stop.code
+    assert code == 0, f"affectline {shlex.join(words)}: {code}"
+    return out.getvalue()
 
 
 def _affectline(*, of: list[list[str]]) -> list[list[str]]:
@@ -58,7 +65,7 @@ def test_make_targets_exist(command: list[str]) -> None:
 @pytest.mark.parametrize("command", [*_affectline(of=COMMANDS), *_made()], ids=" ".join)
 def test_commands_and_their_options_exist(command: list[str]) -> None:
     options = [word for word in command[2:] if word.startswith("--")]
-    text = _help(command[1])
+    text = _printed(command[1], "--help")
     assert [option for option in options if not re.search(rf"{option}\b", text)] == []
 
 
@@ -72,8 +79,7 @@ def test_the_recipes_named_exist() -> None:
     named = set(re.findall(r"`(base\.\w+)`", README)) | {
         c[2] for c in COMMANDS if c[:2] == ["affectline", "train"]
     }
-    program = [sys.executable, "-m", "affectline", "recipes"]
-    listed = subprocess.run(program, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    listed = _printed("recipes")
     assert named
     assert [name for name in sorted(named) if name not in listed] == []
 
