@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from affectline.evaluation.bootstrap import Metric, compare, p_value
+from affectline.evaluation.bootstrap import Metric, compare, p_value, resample
 
 CONVERSATIONS, ROWS = 40, 6
 
@@ -65,3 +65,11 @@ def test_what_is_never_defined_has_no_p() -> None:
 def test_p_of_worked_cases() -> None:
     assert p_value(np.array([1.0, 2, 3, -1, np.nan])) == pytest.approx(2 * (1 + 1) / (4 + 1))
     assert p_value(np.zeros(9)) == 1
+
+
+def test_the_replicates_are_the_same_however_many_come_at_once() -> None:
+    groups = np.repeat(np.arange(7), 3)
+    (whole,) = resample(groups, 250, seed=1)
+    parts = list(resample(groups, 250, seed=1, block=100))
+    assert [len(part) for part in parts] == [100, 100, 50]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)

@@ -10,19 +10,25 @@ from affectline.evaluation.metrics import Values, Weights
 Metric = Callable[[Weights], Mapping[str, Values]]
 """From weights of rows, one row of them per replicate, to the values of metrics, one per replicate."""
 
-BLOCK = 100
-"""Replicates at once: 100 x 10,000 rows of weights are 8 MB."""
+WEIGHTS = 1_000_000
+"""Of rows, in all the replicates that are judged at once: 8 MB."""
+DRAWN = 100
+"""Replicates at once where runs are drawn beside groups: another number would draw others."""
 
 
 def resample(
-    groups: Shaped[np.ndarray, " row"], replicates: int, seed: int = 0
+    groups: Shaped[np.ndarray, " row"], replicates: int, seed: int = 0, block: int | None = None
 ) -> Iterator[Float[np.ndarray, "replicate row"]]:
-    """Weights of the rows in bootstrap samples of the groups, in blocks: how often each was drawn."""
+    """Weights of the rows in bootstrap samples of the groups: how often each was drawn.
+
+    So many replicates come at once as `WEIGHTS` allows, or `block`; they are the same replicates.
+    """
     _, group_of = np.unique(groups, return_inverse=True)
     count = int(group_of.max()) + 1
     rng = np.random.default_rng(seed)
-    for start in range(0, replicates, BLOCK):
-        size = min(BLOCK, replicates - start)
+    block = block or max(1, WEIGHTS // len(groups))
+    for start in range(0, replicates, block):
+        size = min(block, replicates - start)
         drawn = rng.multinomial(count, np.full(count, 1 / count), size=size)
         yield drawn[:, group_of].astype(float)
 
@@ -82,7 +88,7 @@ def compare(
     """
     rng = np.random.default_rng((seed, len(ours), len(theirs)))
     blocks = []
-    for weights in resample(groups, replicates, seed):
+    for weights in resample(groups, replicates, seed, DRAWN):
         a, b = (_mean_of_drawn([metric(weights) for metric in side], rng) for side in (ours, theirs))
         blocks.append({name: a[name] - b[name] for name in a})
     drawn = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax
 
-from affectline.evaluation.bootstrap import interval
+from affectline.evaluation.bootstrap import WEIGHTS, interval
 from affectline.evaluation.metrics import Marks, Scores, Values, bins, calibration_error, mean_label
 
 RESAMPLES = 1000
@@ -177,9 +177,9 @@ def _perfect_errors(scores: Float[np.ndarray, " known"], rng: np.random.Generato
     if not len(scores):
         return np.full(RESAMPLES, np.nan)
     bin_of = bins(scores)
-    errors = []
-    for _ in range(0, RESAMPLES, 100):
-        drawn = rng.random((100, len(scores))) < scores
+    errors, block = [], max(1, WEIGHTS // len(scores))
+    for start in range(0, RESAMPLES, block):
+        drawn = rng.random((min(block, RESAMPLES - start), len(scores))) < scores
         errors.append(np.abs((scores - drawn) @ bin_of).sum(axis=1) / len(scores))
     return np.concatenate(errors)
 
