@@ -52,6 +52,34 @@ def batch_of(lengths: tuple[int, ...] = (3, 1, 7), seed: int = 0) -> Batch:
     return collate(*talks(lengths, seed), LABELS)
 
 
+def with_steps(count: int = 4) -> Batch:
+    """A batch whose streams have several time steps, some utterances more than others."""
+    batch = batch_of()
+    generator = torch.Generator().manual_seed(0)
+    streams = {}
+    for name, s in batch.streams.items():
+        values = torch.randn(*s.values.shape[:2], count, s.values.shape[3], generator=generator)
+        long = torch.randint(1, count + 1, s.mask.shape[:2], generator=generator)
+        mask = s.mask & (torch.arange(count) < long[..., None])
+        streams[name] = Stream(values.masked_fill(~mask[..., None], 0.0), mask)
+    return replace(batch, streams=streams)
+
+
+def alone(batch: Batch, row: int) -> Batch:
+    """One conversation of a batch, without padding."""
+    length = int(batch.mask[row].sum())
+    return Batch(
+        {
+            n: Stream(s.values[row : row + 1, :length], s.mask[row : row + 1, :length])
+            for n, s in batch.streams.items()
+        },
+        *(
+            getattr(batch, name)[row : row + 1, :length]
+            for name in ("mask", "speakers", "targets", "known", "ratings")
+        ),
+    )
+
+
 def spoilt(batch: Batch) -> Batch:
     """Nan wherever the masks say that nothing is."""
     streams = {

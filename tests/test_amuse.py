@@ -3,9 +3,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from conversation_makers import LABELS, LOST, STREAMS, batch_of, spoilt, talks, with_another_voice
+from conversation_makers import (
+    LABELS,
+    LOST,
+    STREAMS,
+    alone,
+    batch_of,
+    spoilt,
+    talks,
+    with_another_voice,
+    with_steps,
+)
 
-from affectline.batch import Batch, Stream, collate
+from affectline.batch import collate
 from affectline.checkpoint import Checkpoint, load, save
 from affectline.losses import focal
 from affectline.models.amuse import AMuSE, Config, Objective, Unimodal, informative
@@ -21,19 +31,6 @@ def built(config: Config = CONFIG, seed: int = 0) -> AMuSE:
     model = AMuSE(config)
     model.fit(talks(streams=config.streams)[1])
     return model.eval()
-
-
-def with_steps(count: int = 4) -> Batch:
-    """A batch whose streams have several time steps, some utterances more than others."""
-    batch = batch_of()
-    generator = torch.Generator().manual_seed(0)
-    streams = {}
-    for name, s in batch.streams.items():
-        values = torch.randn(*s.values.shape[:2], count, s.values.shape[3], generator=generator)
-        long = torch.randint(1, count + 1, s.mask.shape[:2], generator=generator)
-        mask = s.mask & (torch.arange(count) < long[..., None])
-        streams[name] = Stream(values.masked_fill(~mask[..., None], 0.0), mask)
-    return replace(batch, streams=streams)
 
 
 def test_self_attention_in_a_mode_is_the_equation() -> None:
@@ -54,23 +51,14 @@ def test_padding_does_not_change_the_answer_whatever_stands_in_it(make: type) ->
     model, batch = built(), make()
     together = model(spoilt(batch)).logits
     for row, length in enumerate(batch.mask.sum(dim=1).tolist()):
-        alone = Batch(
-            {
-                n: Stream(s.values[row : row + 1, :length], s.mask[row : row + 1, :length])
-                for n, s in batch.streams.items()
-            },
-            *(
-                getattr(batch, name)[row : row + 1, :length]
-                for name in ("mask", "speakers", "targets", "known", "ratings")
-            ),
-        )
-        torch.testing.assert_close(together[row, :length], model(alone).logits[0], atol=1e-5, rtol=1e-4)
+        by_itself = model(alone(batch, row)).logits[0]
+        torch.testing.assert_close(together[row, :length], by_itself, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("gone", LOST)
 def test_every_set_of_modalities_gives_finite_answers_and_gradients(gone: tuple[str, ...]) -> None:
     model = built().train()
-    terms = Objective()(model, with_steps().without(*gone))
+    terms = Objective()(model, spoilt(with_steps().without(*gone)))
     sum(terms.values(), torch.zeros(())).backward()
     assert all(torch.isfinite(t) for t in terms.values())
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)

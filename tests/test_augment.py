@@ -1,7 +1,8 @@
 import torch
 from model_makers import batch_of
 
-from affectline.nn.augment import Faces, Spectrograms
+from affectline.batch import Batch, Stream
+from affectline.nn.augment import Faces, Gaps, Spectrograms
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -42,3 +43,55 @@ def test_other_streams_are_left_alone() -> None:
     assert changed.streams["video.faces"] is batch.streams["video.faces"]
     assert (changed.targets == batch.targets).all()
     assert changed.streams["audio.mel"].mask.any(dim=2).equal(batch.mask)
+
+
+def three_streams(conversations: int = 400) -> Batch:
+    """Two utterances in each, four steps of words and of sound in each; every third has a face."""
+    values = torch.ones(conversations, 2, 4, 1)
+    mask = torch.ones(conversations, 2, 4, dtype=torch.bool)
+    face = (torch.arange(conversations) % 3 == 0)[:, None, None].expand(-1, 2, 1)
+    streams = {"text.a": Stream(values, mask), "audio.b": Stream(values, mask)}
+    streams |= {"video.c": Stream(values[:, :, :1], face)}
+    real = torch.ones(conversations, 2, dtype=torch.bool)
+    labels = torch.zeros(conversations, 2, 1)
+    return Batch(streams, real, real.long(), labels, labels > 0, labels)
+
+
+def test_gaps_leave_something_of_whatever_was_there_and_add_nothing() -> None:
+    batch = three_streams()
+    lost = Gaps(streams=1.0, steps=0.5)(batch, generator())
+    has = {n: lost.present(n) for n in lost.streams}
+    assert torch.stack([*has.values()]).any(dim=0).all()
+    for name, stream in lost.streams.items():
+        assert not (stream.mask & ~batch.streams[name].mask).any()
+        assert torch.equal(stream.values[..., 0] != 0, stream.mask)
+    assert lost.streams["video.c"].mask.sum() < batch.streams["video.c"].mask.sum()
+
+
+def test_as_many_conversations_as_asked_for_lose_streams_and_half_of_them_for_good() -> None:
+    batch = three_streams(3000)
+    lost = Gaps(streams=0.4, steps=0.0)(batch, generator())
+    gone = torch.stack([batch.present(n) & ~lost.present(n) for n in batch.streams], dim=2)
+    for_good = gone.all(dim=1).any(dim=1)
+    assert 0.19 < for_good.float().mean() < 0.27  # a fifth, and some by chance
+    here_or_there = gone.any(dim=2).any(dim=1)
+    assert 0.32 < here_or_there.float().mean() < 0.38  # of the others a quarter lose nothing
+    assert torch.equal(
+        Gaps(streams=0.0, steps=0.0)(batch, generator()).present("audio.b"), batch.present("audio.b")
+    )
+
+
+def test_steps_go_missing_one_by_one_and_never_all_of_a_stream() -> None:
+    batch = three_streams()
+    lost = Gaps(streams=0.0, steps=0.3)(batch, generator())
+    left = lost.streams["audio.b"].mask
+    assert 0.67 < left.float().mean() < 0.74
+    assert left.any(dim=2).all()
+    assert torch.equal(lost.present("video.c"), batch.present("video.c"))
+    assert Gaps(streams=0.0, steps=1.0)(batch, generator()).streams["audio.b"].mask.sum(dim=2).eq(1).all()
+
+
+def test_gaps_of_one_seed_are_the_same_and_of_another_others() -> None:
+    one, same, other = (Gaps()(three_streams(), generator(s)).streams["text.a"].mask for s in (0, 0, 1))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)

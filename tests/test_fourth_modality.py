@@ -49,7 +49,7 @@ for name in sys.argv[1:]:
 """
 
 
-MODELS = ["multiemo", "amuse"]
+MODELS = ["multiemo", "amuse", "emoje"]
 
 
 @pytest.fixture(scope="module")

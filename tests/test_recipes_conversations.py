@@ -62,8 +62,14 @@ def test_what_reads_the_words_itself_answers_from_its_checkpoint(
     answers_are_distributions(encoders / name, recipe.read(root / recipe.corpus, "test"))
 
 
-@pytest.mark.parametrize("model", ["multiemo", "amuse"])
-@pytest.mark.parametrize("row", ["synthetic", "meld_encoded", "mosi", "mosi_published"])
+@pytest.mark.parametrize(
+    ("model", "row"),
+    [
+        *((m, row) for m in ("multiemo", "amuse") for row in ("synthetic", "meld_encoded")),
+        *((m, row) for m in ("multiemo", "amuse", "emoje") for row in ("mosi", "mosi_published")),
+        ("emoje", "synthetic"),
+    ],
+)
 def test_a_recipe_trains_on_its_corpus_and_its_checkpoint_answers(
     model: str, row: str, root: Path, encoders: Path, tmp_path: Path
 ) -> None:

@@ -28,6 +28,7 @@ from affectline.recipes.find import find, names
 SMALL = {
     "multiemo": ("config.dim=16", "config.heads=2", "config.hidden=32", "config.head=16"),
     "amuse": ("config.dim=16", "config.heads=2", "config.context=8", "train.warmup=0"),
+    "emoje": ("config.dim=16", "config.heads=2", "config.context=8", "train.warmup=0"),
 }
 TINY = {
     "text.windows": (
@@ -139,6 +140,7 @@ def test_every_recipe_builds_a_model_of_the_streams_that_it_extracts() -> None:
         *("multiemo.paper_iemocap", "multiemo.authors_iemocap.text_audio"),
         *("amuse.paper_meld", "amuse.paper_iemocap"),
         *(f"amuse.paper_meld.{row}" for row in ("text", "man_concat", "informative")),
+        *("emoje.paper_meld", "emoje.paper_meld.no_face", "emoje.paper_iemocap.text_audio_without_joint"),
     ],
 )
 def test_a_recipe_takes_a_step_on_its_corpus_and_its_checkpoint_answers(

@@ -10,12 +10,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from affectline.batch import Batch, Features, collate
-from affectline.models import amuse, late_fusion, multiemo, semul_pcd
+from affectline.models import amuse, emoje, late_fusion, multiemo, semul_pcd
 from affectline.types import Conversation, LabelSpace, Modality
 
 MODELS = {
     "late_fusion": (late_fusion.LateFusion, late_fusion.Config),
     "amuse": (amuse.AMuSE, amuse.Config),
+    "emoje": (emoje.EmoJE, emoje.Config),
     "multiemo": (multiemo.MultiEMO, multiemo.Config),
     "semul_pcd": (semul_pcd.SeMuLPCD, semul_pcd.Config),
 }

@@ -141,6 +141,7 @@ class Unimodal(nn.Module):
         steps = []
         for stream, standardise, project, lstm, kind in parts:
             values, there = streams[stream]
+            values = values.masked_fill(~there[..., None], 0.0)
             steps.append(lstm(project(standardise(values)), there) + kind)
         x = torch.cat(steps, dim=1)
         mask = torch.cat([streams[s][1] for s in self.streams], dim=1)
@@ -180,8 +181,7 @@ class Objective:
         labels = everywhere(batch.targets[real]).argmax(dim=1)
         terms = {"focal": focal(everywhere(out.logits[real]), labels, gamma=self.gamma)}
         if self.heads:
-            of_modes = [self._of_mode(out, m, batch, real) for m in out.by_modality]
-            terms["heads"] = self.heads * torch.stack(of_modes).mean()
+            terms["heads"] = self.heads * of_heads(out.by_modality, out.present, batch, real, self.gamma)
         if self.contrast and len(out.descriptors) > 1:
             views = [everywhere(f) for f in out.descriptors.values()]
             there = [everywhere(out.present[m][batch.mask]) for m in out.descriptors]
@@ -193,13 +193,21 @@ class Objective:
             terms["informative"] = self.informative * again
         return terms
 
-    def _of_mode(
-        self, out: Output, mode: Modality, batch: Batch, real: Bool[Tensor, "batch utterance"]
-    ) -> Float[Tensor, ""]:
-        """Of one mode's head, where it is there and the label is known."""
-        rows = real & out.present[mode]
+
+def of_heads(
+    by_modality: Mapping[Modality, Turns],
+    present: Mapping[Modality, Bool[Tensor, "batch utterance"]],
+    batch: Batch,
+    real: Bool[Tensor, "batch utterance"],
+    gamma: float,
+) -> Float[Tensor, ""]:
+    """The mean over the modalities of the focal losses of their own heads, where each is there."""
+    terms = []
+    for mode, logits in by_modality.items():
+        rows = real & present[mode]
         labels = everywhere(batch.targets[rows]).argmax(dim=1)
-        return focal(everywhere(out.by_modality[mode][rows]), labels, gamma=self.gamma)
+        terms.append(focal(everywhere(logits[rows]), labels, gamma=gamma))
+    return torch.stack(terms).mean()
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Random changes to a batch of faces or spectrograms that leave the emotion as it is: for training alone."""
+"""Random changes to a batch that leave the emotion as it is, and things that it lacks: for training alone."""
 
 import math
 from dataclasses import dataclass, replace
@@ -134,6 +134,49 @@ class Spectrograms:
             ratings=share * batch.ratings + (1 - share) * batch.ratings[other],
             known=batch.known & batch.known[other],
         )
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """Takes away whole streams, and steps of those that stay, as recordings lack them.
+
+    `streams`: the share of conversations that lose some: half of these the same ones from beginning to end,
+    the others here and there, other ones in each second utterance. How many go is random, and which; one
+    stays, of those that the conversation, or the utterance, has. `steps`: the share of the steps of each
+    stream that go; one stays, so a pooled feature is whole or missing.
+
+    Paper: (AM2-EmoJE, by the thesis 3.3) "randomly dropping representation tensors within a modality, and
+           alternatively drop the entire modality during training/inference"; no share.
+    Here:  half of the conversations, .15 of the steps.
+    """
+
+    streams: float = 0.5
+    steps: float = 0.15
+
+    def __call__(self, batch: Batch, generator: Generator) -> Batch:
+        has = torch.stack([batch.present(name) for name in batch.streams], dim=2)
+        size, utterances, _ = has.shape
+        always = _some(has.any(dim=1, keepdim=True), generator)
+        now = _some(has, generator) | (torch.rand(size, utterances, 1, generator=generator) < 0.5)
+        fate = torch.rand(size, 1, 1, generator=generator)
+        left = torch.where(fate < self.streams / 2, always, now) | (fate >= self.streams)
+        kept = zip(batch.streams.items(), left.unbind(dim=2), strict=True)
+        return replace(batch, streams={n: self._thinned(s, here, generator) for (n, s), here in kept})
+
+    def _thinned(self, stream: Stream, here: Bool[Tensor, "batch utterance"], generator: Generator) -> Stream:
+        chance = torch.rand(stream.mask.shape, generator=generator).masked_fill(~stream.mask, -1.0)
+        most = chance.amax(dim=2, keepdim=True)
+        mask = stream.mask & here.unsqueeze(2) & ((chance >= self.steps) | (chance == most))
+        gone = ~mask.view(*mask.shape, *[1] * (stream.values.ndim - 3))
+        return Stream(stream.values.masked_fill(gone, 0), mask)
+
+
+def _some(has: Bool[Tensor, "batch _ stream"], generator: Generator) -> Bool[Tensor, "batch _ stream"]:
+    """A random number of those it has, at least one and not all, where it has several."""
+    rank = torch.rand(has.shape, generator=generator).masked_fill(~has, 2.0).argsort(dim=2).argsort(dim=2)
+    most = has.sum(dim=2, keepdim=True) - 1
+    count = 1 + (torch.rand(most.shape, generator=generator) * most).long()  # 1 to most, or 1 of 1
+    return has & (rank < count)
 
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:

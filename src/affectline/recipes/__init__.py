@@ -39,6 +39,13 @@ class FitsFeatures(Protocol):
 
 
 @runtime_checkable
+class FitsPrior(Protocol):
+    """A model that answers how common each class is in the train part, where it has nothing at all."""
+
+    def fit_prior(self, targets: Float[Tensor, "utterance classes"]) -> None: ...
+
+
+@runtime_checkable
 class FitsTargets(Protocol):
     """An objective that weights the classes by how often they are in the train part."""
 
@@ -253,8 +260,11 @@ def run(
         recipe.start(model)
     if isinstance(model, FitsFeatures):
         model.fit(train.features)
+    targets = torch.cat([_targets(c, recipe.labels) for c in train.conversations])
+    if isinstance(model, FitsPrior):
+        model.fit_prior(targets)
     if isinstance(objective, FitsTargets):
-        objective = objective.fitted(torch.cat([_targets(c, recipe.labels) for c in train.conversations]))
+        objective = objective.fitted(targets)
     score = SELECT[recipe.select]
     epochs = _epochs(recipe, train)
     folder.mkdir(parents=True, exist_ok=True)

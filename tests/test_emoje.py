@@ -1,0 +1,254 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from conversation_makers import LABELS, LOST, STREAMS, alone, batch_of, spoilt, talks, with_steps
+from torch.nn.functional import cosine_similarity
+
+from affectline.batch import Batch, Stream, collate
+from affectline.checkpoint import Checkpoint, load, save
+from affectline.losses import focal
+from affectline.machines import Machines
+from affectline.models.emoje import Config, EmoJE, Objective
+from affectline.nn.joint_space import weights
+from affectline.recipes import load as load_split
+from affectline.recipes import run
+from affectline.recipes.find import find
+from affectline.types import EMOTIONS, Modality
+
+CONFIG = Config(
+    classes=len(EMOTIONS),
+    streams=STREAMS,
+    dim=8,
+    attention=1,
+    heads=2,
+    layers=1,
+    context=6,
+    joint=6,
+    dropout=0.0,
+)
+SEEN = {"text.words": 8, "video.aus": 5, "video.scene": 4}
+
+
+def built(config: Config = CONFIG, seed: int = 0) -> EmoJE:
+    torch.manual_seed(seed)
+    model = EmoJE(config)
+    features = talks(streams=config.streams)[1]
+    model.fit(features)
+    model.fit_prior(batch_of().targets[batch_of().mask])
+    return model.eval()
+
+
+def with_pictures(batch: Batch | None = None) -> Batch:
+    conversations, features = talks((6, 5), streams=SEEN)
+    return batch or collate(conversations, features, LABELS)
+
+
+@torch.no_grad()
+def test_the_answer_is_that_of_the_figure_utterance_by_utterance() -> None:
+    model, batch = built(), with_steps()
+    real = batch.mask
+    f = [
+        enter({s: (batch.streams[s].values[real], batch.streams[s].mask[real])})
+        for s, enter in zip(STREAMS, model.unimodal, strict=True)
+    ]
+    c = model.man(dict(zip(STREAMS, f, strict=True)))
+    assert model.space is not None
+    z = torch.zeros(*real.shape, CONFIG.dim)
+    for n, (row, column) in enumerate(real.nonzero().tolist()):
+        own = torch.stack([c[s][n] for s in STREAMS])[None]
+        there = torch.tensor([[bool(batch.streams[s].mask[row, column].any()) for s in STREAMS]])
+        scores = model.query(own)
+        guess = model.space(own, scores, there)[1]
+        q = sum(w * x for w, x in zip(weights(scores, there)[0], own[0], strict=True))
+        parts = [own[0, m] if there[0, m] else guess[0, m] for m in range(len(STREAMS))]
+        z[row, column] = model.join(torch.cat([torch.as_tensor(q), *parts]))
+    around = torch.cat([model.speaker(z, batch.speakers, real), model.dialogue(z, real)], dim=2)
+    expected = around[real] @ model.classify.weight.T + model.classify.bias
+    torch.testing.assert_close(model(batch).logits[real], expected)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("make", [batch_of, with_steps])
+def test_padding_does_not_change_the_answer_whatever_stands_in_it(make: type) -> None:
+    model, batch = built(), make()
+    together = model(spoilt(batch)).logits
+    for row, length in enumerate(batch.mask.sum(dim=1).tolist()):
+        by_itself = model(alone(batch, row)).logits[0]
+        torch.testing.assert_close(together[row, :length], by_itself, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("gone", LOST)
+def test_every_set_of_modalities_gives_finite_answers_and_gradients(gone: tuple[str, ...]) -> None:
+    model = built().train()
+    terms = Objective()(model, spoilt(with_steps().without(*gone)))
+    sum(terms.values(), torch.zeros(())).backward()
+    assert all(torch.isfinite(t) for t in terms.values())
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("joint", [CONFIG.joint, 0])
+@pytest.mark.parametrize("stream", STREAMS)
+def test_a_mode_that_is_lost_says_nothing_and_one_that_is_there_does(stream: str, joint: int) -> None:
+    model, batch = built(replace(CONFIG, joint=joint)), batch_of()
+    values, mask = batch.streams[stream].values, batch.streams[stream].mask
+    here, other = (
+        replace(batch, streams={**batch.streams, stream: Stream(x, mask)}) for x in (values, values * 9 + 4)
+    )
+    none = torch.zeros_like(mask)
+    unseen = [
+        replace(batch, streams={**batch.streams, stream: Stream(x, none)}) for x in (values, values * 9 + 4)
+    ]
+    silent = [model(b).logits[batch.mask] for b in unseen]
+    torch.testing.assert_close(*silent, rtol=0, atol=0)
+    heard = [model(b).logits[batch.mask] for b in (here, other)]
+    assert (heard[0] - heard[1]).abs().max() > 1e-4
+    assert (heard[0] - silent[0]).abs().max() > 1e-4
+
+
+@torch.no_grad()
+def test_where_there_is_nothing_at_all_the_classes_are_as_common_as_in_the_train_part() -> None:
+    model, batch = built(), batch_of()
+    out = model(batch.without(*Modality))
+    count = batch.targets[batch.mask].sum(dim=0) + 1
+    torch.testing.assert_close(
+        out.logits[batch.mask].softmax(dim=1), (count / count.sum()).expand(batch.mask.sum(), -1)
+    )
+    assert not any(there.any() for there in out.present.values())
+
+
+@torch.no_grad()
+def test_a_face_may_be_lost_without_the_body_and_both_are_pictures() -> None:
+    model, batch = built(replace(CONFIG, streams=SEEN)), with_pictures()
+    whole, blind = model(batch), model(batch.without("video.aus"))
+    assert list(whole.by_modality) == [Modality.TEXT, Modality.VIDEO]
+    assert not blind.there["video.aus"].any()
+    assert blind.present[Modality.VIDEO].equal(batch.present("video.scene"))
+    body = model.heads[2](torch.zeros(CONFIG.dim))
+    assert not torch.allclose(blind.by_modality[Modality.VIDEO][batch.mask][0], body)
+    assert (whole.logits - blind.logits).abs().max() > 1e-4
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("only", list(Modality))
+def test_one_modality_can_be_built_alone(only: Modality) -> None:
+    stream = next(s for s in STREAMS if s.startswith(only))
+    model = built(replace(CONFIG, streams={stream: STREAMS[stream]}))
+    out = model(batch_of())
+    assert torch.isfinite(out.logits).all()
+    assert list(out.by_modality) == [only]
+    assert set(Objective()(model, batch_of())) == {"focal", "heads"}
+
+
+@torch.no_grad()
+def test_no_answer_depends_on_the_labels() -> None:
+    model, batch = built(), batch_of()
+    other = replace(batch, targets=batch.targets.roll(1, dims=2), known=torch.zeros_like(batch.known))
+    torch.testing.assert_close(model(batch).logits, model(other).logits, rtol=0, atol=0)
+
+
+@torch.no_grad()
+def test_the_speakers_other_utterances_matter_more_than_their_names() -> None:
+    model, batch = built(), batch_of()
+    renamed = replace(batch, speakers=torch.where(batch.speakers >= 0, 2 - batch.speakers, -1))
+    one = replace(batch, speakers=torch.where(batch.speakers >= 0, 0, -1))
+    here, same, other = (model(b).logits[batch.mask] for b in (batch, renamed, one))
+    torch.testing.assert_close(here, same)
+    assert (here - other).abs().max() > 1e-4
+
+
+def test_every_weight_learns() -> None:
+    model = built().train()
+    sum(Objective()(model, with_steps()).values(), torch.zeros(())).backward()
+    assert not [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+
+
+def learn(model: EmoJE, batch: Batch, objective: Objective, steps: int, rate: float) -> None:
+    optimizer = torch.optim.Adam(model.train().parameters(), lr=rate)
+    for _ in range(steps):
+        loss = sum(objective(model, batch).values(), torch.zeros(()))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    model.eval()
+
+
+def test_it_learns_a_few_conversations_by_heart() -> None:
+    model, batch = built(), batch_of((3, 2, 3))
+    learn(model, batch, Objective(contrast=0.1), steps=30, rate=3e-2)
+    right = model(batch).logits[batch.mask].argmax(dim=1) == batch.targets[batch.mask].argmax(dim=1)
+    assert right.all()
+
+
+def test_the_joint_embedding_pulls_the_modes_of_an_utterance_together() -> None:
+    model, batch = built(), batch_of((6, 6))
+
+    @torch.no_grad()
+    def closer() -> float:
+        """How much nearer a voice is to its own words than to those of others."""
+        out = model(batch)
+        both = out.there["text.words"] & out.there["audio.voice"]
+        words, voice = (out.joint[s][both] for s in ("text.words", "audio.voice"))
+        near = cosine_similarity(words[:, None], voice[None], dim=2)
+        return float(near.diagonal().mean() - near.mean())
+
+    before = closer()
+    learn(model, batch, Objective(heads=0.0, guided=0.0, compensation=0.0), steps=16, rate=1e-2)
+    assert closer() > before + 0.1
+
+
+def test_the_terms_are_weighted_and_named() -> None:
+    model, batch = built(replace(CONFIG, streams=SEEN)), with_pictures()
+    whole, half = (
+        Objective()(model, batch),
+        Objective(heads=0.5, contrast=0.5, guided=0.25, compensation=0.05),
+    )
+    halved = half(model, batch)
+    assert set(whole) == {"focal", "heads", "joint", "guided", "compensation"}
+    for name in whole:
+        torch.testing.assert_close((1.0 if name == "focal" else 0.5) * whole[name], halved[name])
+    labels = batch.targets[batch.mask].argmax(dim=1)
+    torch.testing.assert_close(whole["focal"], focal(model(batch).logits[batch.mask], labels, gamma=1.0))
+    assert set(Objective()(built(replace(CONFIG, joint=0)), batch_of())) == {"focal", "heads"}
+
+
+def test_the_body_is_guided_by_the_face_and_the_face_by_nothing() -> None:
+    model, batch = built(replace(CONFIG, streams=SEEN)), with_pictures()
+    Objective()(model, batch)["guided"].backward()
+    assert model.space is not None
+    _, face, body = (mode[-1].weight.grad for mode in model.space.enter)  # pyright: ignore
+    assert body.abs().sum() > 0
+    assert face is None or not face.any()
+    assert Objective()(model, batch.without("video.aus"))["guided"] == 0
+
+
+def test_a_guess_is_learned_from_what_is_there_and_does_not_move_it() -> None:
+    model = built()
+    Objective()(model, batch_of())["compensation"].backward()
+    assert model.space is not None
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.space.leave.parameters())
+    out = model(batch_of().without("audio", "video"))
+    assert not out.told.any()
+
+
+@torch.no_grad()
+def test_a_checkpoint_that_was_saved_and_loaded_gives_the_same_numbers(tmp_path: Path) -> None:
+    model, batch = built(), batch_of().without("audio")
+    save(Checkpoint("tiny", model, LABELS, (), {}), tmp_path)
+    for seen in (batch, batch.without(*Modality)):
+        torch.testing.assert_close(load(tmp_path).model(seen).logits, model(seen).logits)
+
+
+def test_gaps_are_made_in_training_and_never_where_it_is_judged(tmp_path: Path) -> None:
+    recipe = find("emoje.synthetic", ["train.epochs=1"])
+    told: list[int] = []
+
+    def gaps(batch: Batch, generator: torch.Generator) -> Batch:
+        told.append(len(batch.mask))
+        return recipe.augment(batch, generator)  # pyright: ignore
+
+    train, dev = (load_split(recipe, Path(), split) for split in ("train", "dev"))  # pyright: ignore
+    run(replace(recipe, augment=gaps), train, dev, tmp_path, machines=Machines(device="cpu"))  # pyright: ignore
+    assert sum(told) == len(train.conversations)
