@@ -66,7 +66,11 @@ def test_the_answer_is_that_of_the_figure_utterance_by_utterance() -> None:
         z[row, column] = model.join(torch.cat([torch.as_tensor(q), *parts]))
     around = torch.cat([model.speaker(z, batch.speakers, real), model.dialogue(z, real)], dim=2)
     expected = around[real] @ model.classify.weight.T + model.classify.bias
-    torch.testing.assert_close(model(batch).logits[real], expected)
+    out = model(batch)
+    torch.testing.assert_close(out.logits[real], expected)
+    for m, stream, head in zip(Modality, STREAMS, model.heads, strict=True):
+        here = out.present[m][real]
+        torch.testing.assert_close(out.by_modality[m][real][here], head(c[stream][here]))
 
 
 @torch.no_grad()

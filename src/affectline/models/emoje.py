@@ -1,9 +1,9 @@
 """AM2-EmoJE: Adaptive Missing-Modality Emotion Recognition in Conversation via Joint Embedding Learning.
 
 Devulapally, Anand, Bhattacharjee and Yuan, ICME 2024. **A declared reconstruction**: all that we could read
-of it is the abstract and, in a thesis, a summary and the tables (Sections 3.3 and 5.3), without an equation.
-Here it is AMuSE by the same authors up to the cross-attended descriptors and from the dialogue on, and
-between them what those sentences name. Symbols, of which none is the paper's:
+of it is the abstract, a summary by others and, in a thesis, a paragraph and the tables (Sections 3.3 and
+5.3), without an equation. Here it is AMuSE by the same authors up to the cross-attended descriptors and from
+the dialogue on, and between them what those sentences name. Symbols, of which none is the paper's:
     f_m   a mode of an utterance, step by step: words, voice, face, body (AMuSE III-A)
     c_m   its cross-attended descriptor (AMuSE III-B)
     s_m   how much it counts; q, all modes together by these
@@ -176,9 +176,9 @@ class Objective:
     `heads`, `contrast`, `guided`, `compensation`: the weights of the last four. `body` is guided by `face`
     where a model has both of these streams and an utterance too. `temperature` is learned, from .07.
 
-    Paper: a "CLIP-like" alignment of pairs and a "Guided NCE loss", which is to preserve privacy: body
-           language in the place of the face. Neither is written down where we could read it, nor how
-           compensation is learned.
+    Paper: by the summary of others, a "CLIP-like" alignment of pairs and a "Guided NCE loss", which is to
+           preserve privacy: body language in the place of the face. Neither is written down where we could
+           read it, nor how compensation is learned.
     Here:  InfoNCE in both directions over all pairs of modes that an utterance has. The guide gets no
            gradient: the body moves to where its face is, so that it can stand for it. A descriptor that is
            there is the target, without gradient, of the guess that the others make.

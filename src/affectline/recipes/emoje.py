@@ -32,13 +32,18 @@ def paper_iemocap(row: str = "") -> Recipe:
 
 def mosi(row: str = "") -> Recipe:
     """CMU-MOSI, official split: words that runs/multiemo.mosi_text has learnt to read, and the sound."""
-    return _row(_made(multiemo.mosi(), SMALL), row)
+    return _row(beside(multiemo.mosi()), row)
 
 
 def mosi_published(row: str = "") -> Recipe:
     """CMU-MOSI, the division and the features of Poria et al. 2017, which have seen labels: dev is blind."""
-    made = _made(multiemo.mosi_published(), SMALL)
+    made = beside(multiemo.mosi_published())
     return _row(replace(made, train=replace(made.train, epochs=20)), row)
+
+
+def beside(other: Recipe) -> Recipe:
+    """EmoJE, small, on the data, the features and the schedule of MultiEMO."""
+    return _made(other, SMALL)
 
 
 def _made(other: Recipe, sizes: Config) -> Recipe:
