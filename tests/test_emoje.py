@@ -118,7 +118,7 @@ def test_where_there_is_nothing_at_all_the_classes_are_as_common_as_in_the_train
     out = model(batch.without(*Modality))
     count = batch.targets[batch.mask].sum(dim=0) + 1
     torch.testing.assert_close(
-        out.logits[batch.mask].softmax(dim=1), (count / count.sum()).expand(batch.mask.sum(), -1)
+        out.logits[batch.mask].softmax(dim=1), (count / count.sum()).expand(int(batch.mask.sum()), -1)
     )
     assert not any(there.any() for there in out.present.values())
 
