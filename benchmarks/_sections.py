@@ -224,6 +224,12 @@ SECTIONS = (
         ),
     ),
     Section(
+        "The settings of SWFC",
+        "One after the other, on the dev part of MELD with one seed. All are between .576 and .586, which is "
+        "less than lies between seeds; without the loss (mu_1 0) it is .584. The test part is not looked at.",
+        ("swfc_sweep",),
+    ),
+    Section(
         "Models side by side on MELD, words alone",
         "The words as the MiniLM of the same seed has learnt to read them. The epoch is chosen on dev. The "
         "settings of the release with its way to choose, by the test part, are stamped LEAKY: it is worth "
@@ -270,7 +276,8 @@ SECTIONS = (
         "chosen on two, judged on two that it has never seen. Seven rows, one checkpoint for each fold: "
         "modalities are taken away from the data. Intervals are drawn by video, of which ten are few; those "
         "of `base`, with one fold, by clip, and so say nothing of other people. Above chance: the interval "
-        "of the AUROC within folds excludes .5; pooled, it compares answers of several models.",
+        "of the AUROC within folds excludes .5; pooled, it compares answers of several models. The training "
+        "loss falls; on people whom it has never seen only what hears is above chance, and by little.",
         ("mosi_raw",),
     ),
     Section(
