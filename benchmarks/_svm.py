@@ -43,9 +43,13 @@ def fitted(kind: str, train: Part, dev: Part, test: Part) -> Run:
     """What a classifier of a kind says of test: calibrated, its C and thresholds chosen on dev."""
     models = [_best(kind, train, dev, n) for n in range(len(train.truth.labels.names))]
     on_dev, on_test = (np.stack([_said(m, p.vectors) for m in models], axis=1) for p in (dev, test))
-    calibration = fit_calibration(on_dev, dev.truth.targets, dev.truth.known)
-    thresholds = fit_thresholds(calibration(on_dev), dev.truth.targets, dev.truth.known)
-    return Run(calibration(on_test), thresholds)
+    return decided(on_dev, dev.truth, on_test)
+
+
+def decided(on_dev: np.ndarray, dev: Truth, on_test: np.ndarray) -> Run:
+    """What a model says of test by its logits; calibration and thresholds are fitted on dev."""
+    calibration = fit_calibration(on_dev, dev.targets, dev.known)
+    return Run(calibration(on_test), fit_thresholds(calibration(on_dev), dev.targets, dev.known))
 
 
 def _best(kind: str, train: Part, dev: Part, label: int) -> Pipeline:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks._record import parser, record
-from benchmarks._svm import CLASSIFIERS, Part, fitted
+from benchmarks._svm import CLASSIFIERS, Part, decided, fitted
 
 from affectline.corpora import elderreact, goemotions, meld
-from affectline.evaluation import Run, Truth, evaluate, fit_calibration, fit_thresholds
+from affectline.evaluation import Run, Truth, evaluate
 from affectline.features import extract
 from affectline.features.text_minilm import MiniLM
 from affectline.features.text_words import Words
@@ -154,9 +154,7 @@ class Matrix:
 
     def _judged(self, said: Mapping[str, np.ndarray], source: str) -> dict[str, Run]:
         dev = self.truth[source, "dev"]
-        calibration = fit_calibration(said["dev"], dev.targets, dev.known)
-        thresholds = fit_thresholds(calibration(said["dev"]), dev.targets, dev.known)
-        return {corpus: Run(calibration(said[corpus]), thresholds) for corpus in CORPORA}
+        return {corpus: decided(said["dev"], dev, said[corpus]) for corpus in CORPORA}
 
     def classified(self, kind: str, source: str) -> dict[str, list[Run]]:
         """Of a classifier on the vectors of `MOST` utterances of the corpus."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks._record import FOLDER, parser, record
-from benchmarks._svm import CLASSIFIERS, Part, fitted
+from benchmarks._svm import CLASSIFIERS, Part, decided, fitted
 from scipy.special import expit
 
 from affectline.corpora.elderreact import IN_VIDEO, LABELS, READY
@@ -26,8 +26,6 @@ from affectline.evaluation import (
     check_calibration,
     difference,
     evaluate,
-    fit_calibration,
-    fit_thresholds,
 )
 from affectline.evaluation.diagrams import reliability_svg
 from affectline.files import atomic_write
@@ -106,10 +104,7 @@ class Corpus:
 
     def judged(self, answers: Answers) -> Run:
         """Of test, with calibration and thresholds from dev."""
-        dev = self.truth["dev"]
-        calibration = fit_calibration(answers.dev, dev.targets, dev.known)
-        thresholds = fit_thresholds(calibration(answers.dev), dev.targets, dev.known)
-        return Run(calibration(answers.test), thresholds)
+        return decided(answers.dev, self.truth["dev"], answers.test)
 
     def on_dev(self, answers: Answers) -> Run:
         return Run(expit(answers.dev), np.full(len(LABELS.names), 0.5))

@@ -56,13 +56,9 @@ def test_two_processes_give_the_losses_and_the_weights_of_one_for_each_of_severa
     for devices, printed in zip((1, 2), said, strict=True):
         assert printed.split() == [str(tmp_path / f"run{devices}" / f"seed{seed}") for seed in (0, 1)]
     for seed in ("seed0", "seed1"):
-        folders = [tmp_path / f"run{devices}" / seed for devices in (1, 2)]
-        alone, shared = map(log, folders)
-        assert [set(row) for row in alone] == [{"epoch", "ce", "swfc", "soft_hgr", "score", "best"}] * 4
-        for one, two in zip(alone, shared, strict=True):
-            assert two == pytest.approx(one, rel=1e-4, abs=1e-6)
-        states = [torch.load(folder / "last.pt", weights_only=True)["model"] for folder in folders]
-        assert_same(*states)
+        alone, shared = (tmp_path / f"run{devices}" / seed for devices in (1, 2))
+        assert [set(row) for row in log(alone)] == [{"epoch", "ce", "swfc", "soft_hgr", "score", "best"}] * 4
+        assert_alike(alone, shared)
 
 
 def test_two_processes_with_shares_of_the_weights_too_and_one_goes_on_where_they_stopped(
@@ -88,22 +84,22 @@ def test_two_processes_give_all_four_losses_of_semul_pcd_and_its_weights(
     together: Path, tmp_path: Path
 ) -> None:
     raw(tmp_path, 1)
-    folders = tmp_path, together / "raw2"
-    alone, shared = map(log, folders)
-    assert [set(row) for row in alone] == [{"epoch", "bce", "lcc", "mdl", "nce", "score", "best"}] * 3
-    for one, two in zip(alone, shared, strict=True):
-        assert two == pytest.approx(one, rel=1e-4, abs=1e-6)
-    assert_same(*(torch.load(folder / "last.pt", weights_only=True)["model"] for folder in folders))
+    assert [set(row) for row in log(tmp_path)] == [{"epoch", "bce", "lcc", "mdl", "nce", "score", "best"}] * 3
+    assert_alike(tmp_path, together / "raw2")
 
 
 def test_layers_that_are_whole_one_after_another_learn_what_they_learn_in_one_process(
     together: Path, tmp_path: Path
 ) -> None:
     layered(tmp_path, 1)
-    folders = tmp_path, together / "layers2"
-    alone, shared = map(log, folders)
-    assert shared == [pytest.approx(row, rel=1e-4, abs=1e-6) for row in alone]
-    assert_same(*(torch.load(folder / "last.pt", weights_only=True)["model"] for folder in folders))
+    assert_alike(tmp_path, together / "layers2")
+
+
+def assert_alike(alone: Path, shared: Path) -> None:
+    """The losses of every epoch, and the last weights."""
+    assert log(shared) == [pytest.approx(row, rel=1e-4, abs=1e-6) for row in log(alone)]
+    states = (torch.load(folder / "last.pt", weights_only=True)["model"] for folder in (alone, shared))
+    assert_same(*states)
 
 
 def assert_same(one: Mapping[str, Tensor], two: Mapping[str, Tensor]) -> None:

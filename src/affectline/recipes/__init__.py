@@ -171,8 +171,13 @@ def _check_fit(recipe: Recipe) -> None:
 
 def only(recipe: Recipe, *modalities: str) -> Recipe:
     """The recipe with the streams of these modalities alone: a row of a table, trained for itself."""
-    streams = {s: w for s, w in recipe.config.streams.items() if modality_of(s) in modalities}
-    extractors = tuple(e for e in recipe.extractors if modality_of(e.stream) in modalities)
+    return keep(recipe, lambda stream: modality_of(stream) in modalities)
+
+
+def keep(recipe: Recipe, kept: Callable[[str], bool]) -> Recipe:
+    """The recipe with the streams alone of which `kept` says so."""
+    streams = {s: w for s, w in recipe.config.streams.items() if kept(s)}
+    extractors = tuple(e for e in recipe.extractors if kept(e.stream))
     return replace(recipe, config=replace(recipe.config, streams=streams), extractors=extractors)
 
 
@@ -260,11 +265,10 @@ def run(
         recipe.start(model)
     if isinstance(model, FitsFeatures):
         model.fit(train.features)
-    targets = torch.cat([_targets(c, recipe.labels) for c in train.conversations])
     if isinstance(model, FitsPrior):
-        model.fit_prior(targets)
+        model.fit_prior(_targets(train, recipe.labels))
     if isinstance(objective, FitsTargets):
-        objective = objective.fitted(targets)
+        objective = objective.fitted(_targets(train, recipe.labels))
     score = SELECT[recipe.select]
     epochs = _epochs(recipe, train)
     folder.mkdir(parents=True, exist_ok=True)
@@ -312,9 +316,9 @@ def _epochs(recipe: Recipe, train: Data) -> Epochs:
     return Shuffled(talks, train.features, labels, size, seed, recipe.augment)
 
 
-def _targets(conversation: Conversation, labels: LabelSpace) -> Float[Tensor, "utterance classes"]:
+def _targets(data: Data, labels: LabelSpace) -> Float[Tensor, "utterance classes"]:
     """Of the utterances whose emotions are known."""
-    rows = [labels.encode(u.emotions) for u in conversation if u.emotions is not None]
+    rows = [labels.encode(u.emotions) for c in data.conversations for u in c if u.emotions is not None]
     return torch.from_numpy(np.stack(rows)) if rows else torch.zeros(0, len(labels.names))
 
 

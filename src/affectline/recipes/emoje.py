@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from affectline.models.emoje import Config, EmoJE, Objective
 from affectline.nn.augment import Gaps
-from affectline.recipes import Recipe, amuse, multiemo
+from affectline.recipes import Recipe, amuse, keep, multiemo
 from affectline.recipes.rows import audio_video, text_audio, text_video
 
 SMALL = Config(classes=2, streams={}, dim=128, heads=4, layers=2, context=64, joint=64, dropout=0.3)
@@ -63,12 +63,12 @@ def without_joint(recipe: Recipe) -> Recipe:
 
 def no_face(recipe: Recipe) -> Recipe:
     """Without the face."""
-    return _without(recipe, "video.aus")
+    return keep(recipe, lambda stream: stream != "video.aus")
 
 
 def no_body(recipe: Recipe) -> Recipe:
     """Without the body."""
-    return _without(recipe, "video.scene")
+    return keep(recipe, lambda stream: stream != "video.scene")
 
 
 def text_audio_without_joint(recipe: Recipe) -> Recipe:
@@ -84,12 +84,6 @@ def text_video_without_joint(recipe: Recipe) -> Recipe:
 def audio_video_without_joint(recipe: Recipe) -> Recipe:
     """Sound and pictures, without the joint embedding."""
     return without_joint(audio_video(recipe))
-
-
-def _without(recipe: Recipe, stream: str) -> Recipe:
-    streams = {s: w for s, w in recipe.config.streams.items() if s != stream}
-    extractors = tuple(e for e in recipe.extractors if e.stream != stream)
-    return replace(recipe, config=replace(recipe.config, streams=streams), extractors=extractors)
 
 
 ROWS = {
