@@ -8,7 +8,7 @@ from torch.nn.functional import cosine_similarity
 
 from affectline.batch import Batch, Stream, collate
 from affectline.checkpoint import Checkpoint, load, save
-from affectline.losses import focal
+from affectline.losses import binary_cross_entropy, focal, rating_cross_entropy
 from affectline.machines import Machines
 from affectline.models.emoje import Config, EmoJE, Objective
 from affectline.nn.joint_space import weights
@@ -36,7 +36,7 @@ def built(config: Config = CONFIG, seed: int = 0) -> EmoJE:
     model = EmoJE(config)
     features = talks(streams=config.streams)[1]
     model.fit(features)
-    model.fit_prior(batch_of().targets[batch_of().mask])
+    model.fit_prior(batch_of().targets[batch_of().mask], batch_of().known[batch_of().mask])
     return model.eval()
 
 
@@ -124,6 +124,32 @@ def test_where_there_is_nothing_at_all_the_classes_are_as_common_as_in_the_train
 
 
 @torch.no_grad()
+def test_of_several_classes_each_has_its_own_prior_of_those_who_annotated_it() -> None:
+    model = EmoJE(replace(CONFIG, several=True)).eval()
+    targets, known = torch.zeros(4, len(EMOTIONS)), torch.ones(4, len(EMOTIONS), dtype=torch.bool)
+    targets[0, :2] = targets[1, 0] = targets[2, 0] = 1
+    known[2:, 1] = False
+    model.fit_prior(targets, known)
+    said = model(batch_of().without(*Modality)).logits[0, 0].sigmoid()
+    torch.testing.assert_close(said[:3], torch.tensor([4 / 6, 2 / 4, 1 / 6]))
+
+
+def test_of_several_classes_those_that_nobody_annotated_teach_nothing() -> None:
+    model, batch = built(replace(CONFIG, several=True)), batch_of()
+    known = batch.known.clone()
+    known[..., 2] = False
+    said = model(batch).logits[batch.mask]
+    expected = binary_cross_entropy(said, batch.targets[batch.mask], known[batch.mask])
+    terms = Objective()(model, replace(batch, known=known))
+    torch.testing.assert_close(terms["classes"], expected)
+    other = replace(batch, known=known, targets=torch.where(known, batch.targets, 1 - batch.targets))
+    torch.testing.assert_close(Objective()(model, other), terms)
+    rated = Objective(ratings=1.0)(model, batch)["classes"] - Objective()(model, batch)["classes"]
+    ratings = batch.ratings[batch.mask]
+    torch.testing.assert_close(rated, rating_cross_entropy(said, ratings, batch.known[batch.mask]))
+
+
+@torch.no_grad()
 def test_a_face_may_be_lost_without_the_body_and_both_are_pictures() -> None:
     model, batch = built(replace(CONFIG, streams=SEEN)), with_pictures()
     whole, blind = model(batch), model(batch.without("video.aus"))
@@ -143,7 +169,7 @@ def test_one_modality_can_be_built_alone(only: Modality) -> None:
     out = model(batch_of())
     assert torch.isfinite(out.logits).all()
     assert list(out.by_modality) == [only]
-    assert set(Objective()(model, batch_of())) == {"focal", "heads"}
+    assert set(Objective()(model, batch_of())) == {"classes", "heads"}
 
 
 @torch.no_grad()
@@ -210,12 +236,12 @@ def test_the_terms_are_weighted_and_named() -> None:
         Objective(heads=0.5, contrast=0.5, guided=0.25, compensation=0.05),
     )
     halved = half(model, batch)
-    assert set(whole) == {"focal", "heads", "joint", "guided", "compensation"}
+    assert set(whole) == {"classes", "heads", "joint", "guided", "compensation"}
     for name in whole:
-        torch.testing.assert_close((1.0 if name == "focal" else 0.5) * whole[name], halved[name])
+        torch.testing.assert_close((1.0 if name == "classes" else 0.5) * whole[name], halved[name])
     labels = batch.targets[batch.mask].argmax(dim=1)
-    torch.testing.assert_close(whole["focal"], focal(model(batch).logits[batch.mask], labels, gamma=1.0))
-    assert set(Objective()(built(replace(CONFIG, joint=0)), batch_of())) == {"focal", "heads"}
+    torch.testing.assert_close(whole["classes"], focal(model(batch).logits[batch.mask], labels, gamma=1.0))
+    assert set(Objective()(built(replace(CONFIG, joint=0)), batch_of())) == {"classes", "heads"}
 
 
 def test_the_body_is_guided_by_the_face_and_the_face_by_nothing() -> None:

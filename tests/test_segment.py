@@ -109,7 +109,11 @@ def test_a_foreign_transcript_is_warned_of_unless_its_language_is_given(
 
 
 @pytest.mark.parametrize(
-    ("has_sound", "warning"), [(False, "no sound: cut every 5 s"), (True, "no speech found: cut every 5 s")]
+    ("has_sound", "warning"),
+    [
+        (False, "no sound: cut every 5 s"),
+        (True, "no speech found, so the sound is not judged: cut every 5 s"),
+    ],
 )
 def test_without_speech_the_recording_is_cut_every_five_seconds(has_sound: bool, warning: str) -> None:
     pictures = np.zeros((55, 4, 4, 3), dtype=np.uint8)
@@ -117,7 +121,7 @@ def test_without_speech_the_recording_is_cut_every_five_seconds(has_sound: bool,
     found = transcribe(MemoryClip(sound, 16_000, pictures, 5.0), id="mute")
     assert [u.span for u in found] == [Span(0.0, 5.0), Span(5.0, 10.0), Span(10.0, 11.0)]
     assert found.warnings == (warning,)
-    assert {u.missing for u in found} == {frozenset({"text"} if has_sound else {"text", "audio"})}
+    assert {u.missing for u in found} == {frozenset({"text", "audio"})}
 
 
 def test_rows_over_silence_say_that_there_is_no_speech(tmp_path: Path) -> None:
@@ -125,6 +129,8 @@ def test_rows_over_silence_say_that_there_is_no_speech(tmp_path: Path) -> None:
     found = transcribe(MemoryClip(np.zeros(64_000, dtype=np.float32), 16_000), id="mute", transcript=file)
     assert [u.span for u in found] == [Span(0.0, 2.0), Span(2.0, 4.0)]
     assert {u.warnings for u in found} == {("approximate_times", "no speech found")}
+    assert {u.missing for u in found} == {frozenset({"audio", "video"})}
+    assert found.warnings[-1] == "no speech found, so the sound is not judged"
 
 
 def test_words_alone_are_a_conversation(tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ LABELS = ("joy", "anger")
 
 def one(utterance: Utterance, prediction: Prediction | None = None, **changes) -> Timeline:
     """A timeline of one utterance."""
-    prediction = prediction or Prediction({"joy": 0.75, "anger": 0.1}, frozenset({"joy"}))
+    prediction = prediction or Prediction(
+        {"joy": 0.75, "anger": 0.1}, frozenset({"joy"}), {}, (Modality.TEXT,)
+    )
     settings = {
         "source": Source(),
         "labels": LABELS,
@@ -47,7 +49,9 @@ def test_the_document_has_every_key_of_version_1():
         face=track([0.0, 1.0], "F2", 0.8),
         warnings=("no face for 1.2 s",),
     )
-    prediction = Prediction({"joy": 0.75, "anger": 0.25}, frozenset({"joy"}), {Modality.TEXT: {"joy": 0.7}})
+    prediction = Prediction(
+        {"joy": 0.75, "anger": 0.25}, frozenset({"joy"}), {Modality.TEXT: {"joy": 0.7}}, (Modality.TEXT,)
+    )
     checkpoint = {"name": "base", "sha256": "ab"}
     timeline = one(utterance, prediction, source=Source("talk.mp4", "cd", 61.4), checkpoint=checkpoint)
     assert json.loads(timeline.to_json()) == {
@@ -118,11 +122,14 @@ def test_rounding_never_empties_a_span(start, duration):
 
 
 def test_modalities_are_those_that_the_model_answered_from():
-    utterance = Utterance(id="u", speaker="S1", text="so", missing=frozenset({"audio"}))
-    told = Prediction({"joy": 0.5}, frozenset(), {Modality.VIDEO: {}, Modality.TEXT: {}})
-    assert one(utterance, told).utterances[0].modalities == (Modality.TEXT, Modality.VIDEO)
-    assert one(utterance).utterances[0].modalities == (Modality.TEXT,)
-    assert one(replace(utterance, missing=frozenset({"text"}))).utterances[0].modalities == ()
+    utterance = Utterance(id="u", speaker="S1", text="so")
+    told = Prediction({"joy": 0.5}, frozenset(), {}, (Modality.VIDEO, Modality.TEXT))
+    (entry,) = one(utterance, told).utterances
+    assert entry.modalities == (Modality.TEXT, Modality.VIDEO)
+    assert entry.warnings == ()
+    (unjudged,) = one(utterance, replace(told, modalities=())).utterances
+    assert unjudged.modalities == ()
+    assert unjudged.warnings == ("nothing of it could be judged",)
 
 
 def test_an_utterance_without_words_has_no_source_of_words():

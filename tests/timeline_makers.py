@@ -66,6 +66,7 @@ def prediction(
         values,
         frozenset() if abstained else over,
         {m: scores(rng, strongest if rng.random() < 0.7 else rng.choice(EMOTIONS)) for m in used},
+        tuple(used),
         abstained,
     )
 

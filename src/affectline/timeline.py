@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VERSION = 1
+NOTHING = "nothing of it could be judged"
+"""The warning of an utterance of which the model saw no words, no sound and no picture."""
 BOX_INTERVAL = 0.2  # seconds between the face boxes that are kept
 
 
@@ -237,25 +239,16 @@ def _entry(utterance: Utterance, prediction: Prediction, labels: Sequence[str]) 
         text=utterance.text,
         text_source="none" if utterance.text is None else utterance.text_source,
         words=tuple(Word(w.text, w.span and _span(w.span)) for w in utterance.words),
-        modalities=_modalities(utterance, prediction),
+        modalities=tuple(m for m in Modality if m in prediction.modalities),
         scores=_scores(prediction.scores, labels),
         emotions=tuple(sorted(prediction.emotions, key=lambda e: (-prediction.scores.get(e, 0), e))),
         valence=round(prediction.valence, 4),
         uncertainty=round(prediction.uncertainty, 4),
         abstained=prediction.abstained,
         by_modality={m: _scores(s, labels) for m, s in prediction.by_modality.items()},
-        warnings=utterance.warnings,
+        warnings=utterance.warnings if prediction.modalities else (*utterance.warnings, NOTHING),
         face=None if utterance.face is None else _face(utterance.face, utterance.span),
     )
-
-
-def _modalities(utterance: Utterance, prediction: Prediction) -> tuple[Modality, ...]:
-    """Those that the model answered from; where it does not tell them apart, those that are there."""
-    if prediction.by_modality:
-        return tuple(m for m in Modality if m in prediction.by_modality)
-    clip = utterance.clip
-    there = (bool(utterance.text), clip is not None and clip.has_audio, clip is not None and clip.has_video)
-    return tuple(m for m, here in zip(Modality, there, strict=True) if here and utterance.has(m))
 
 
 def _face(track: FaceTrack, span: Span | None) -> Face:

@@ -211,11 +211,16 @@ class LabelSpace:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one utterance: calibrated probabilities, one per label, not summing to one."""
+    """What a model says of one utterance: calibrated probabilities, one per label, not summing to one.
+
+    `modalities`: those that it saw anything of. `by_modality`: what each of these says by itself, where the
+    model tells them apart.
+    """
 
     scores: Mapping[str, float]
     emotions: frozenset[str]
     by_modality: Mapping[Modality, Mapping[str, float]] = field(default_factory=dict)
+    modalities: tuple[Modality, ...] = ()
     abstained: bool = False
 
     @property

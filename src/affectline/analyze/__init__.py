@@ -169,7 +169,7 @@ class Analyzer:
 
     def _thresholds(self, predictions: Sequence[Prediction]) -> dict[str, float]:
         """Those of the modalities that were there, where these are the same in every utterance."""
-        found = {self.checkpoint.thresholds.get(subset(p.by_modality)) for p in predictions}
+        found = {self.checkpoint.thresholds.get(subset(p.modalities)) for p in predictions}
         values = found.pop() if len(found) == 1 else None
         return dict(zip(self.checkpoint.labels.names, values, strict=True)) if values else {}
 

@@ -200,7 +200,7 @@ class Judge:
         predictions = [prediction for row in rows for prediction in row]
         half = (0.5,) * len(self.labels.names)
         scores = [[p.scores[label] for label in self.labels.names] for p in predictions]
-        thresholds = [checkpoint.thresholds.get(subset(p.by_modality), half) for p in predictions]
+        thresholds = [checkpoint.thresholds.get(subset(p.modalities), half) for p in predictions]
         return Run(np.array(scores), np.array(thresholds))
 
 

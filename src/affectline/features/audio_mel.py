@@ -22,9 +22,10 @@ class Mel:
 
     Sound at 16 kHz, Hann windows of 25 ms every 10 ms, a transform of 512 points; triangles of height one
     with straight sides in hertz, evenly spaced on HTK's mel scale, 2595 log10(1 + hz / 700), from `low` to
-    `high` hertz (Young et al., The HTK Book, 5.4). The floor is about the power of 16-bit rounding noise, so
-    that digital silence is no special case. Step `t` starts at t * 10 ms; a sound shorter than one window
-    is padded to one with zeros. Loudness is kept: a model that must not hear it subtracts the mean.
+    `high` hertz (Young et al., The HTK Book, 5.4). The floor is about the power of 16-bit rounding noise.
+    Sound that stays under `silent` (-80 dB of full scale) says nothing and has no steps: a model would take
+    silence for a voice. Step `t` starts at t * 10 ms; a sound shorter than one window is padded to one with
+    zeros. Loudness is kept: a model that must not hear it subtracts the mean.
     """
 
     bands: int = 64
@@ -39,6 +40,7 @@ class Mel:
     hop: ClassVar[int] = 160
     points: ClassVar[int] = 512
     floor: ClassVar[float] = 1e-8
+    silent: ClassVar[float] = 1e-4
 
     def __post_init__(self) -> None:
         if not 0 <= self.low < self.high <= self.rate / 2:
@@ -59,8 +61,8 @@ class Mel:
         return [self.spectrogram(clip.waveform(self.rate)) for clip in clips if clip is not None]
 
     def spectrogram(self, waveform: Waveform) -> Float32[np.ndarray, "time bands"]:
-        """Of sound at 16 kHz; of length 0 where there is none."""
-        if not len(waveform):
+        """Of sound at 16 kHz; of length 0 where there is none, or silence."""
+        if not (np.abs(waveform) >= self.silent).any():
             return np.zeros((0, self.bands), np.float32)
         padding = max(0, self.window - len(waveform))
         sound = torch.nn.functional.pad(torch.from_numpy(waveform), (0, padding))

@@ -20,8 +20,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from affectline.batch import Batch, Features, turns
-from affectline.losses import focal, infonce, nce, pairwise_nce
-from affectline.models.amuse import Unimodal, of_heads
+from affectline.losses import binary_cross_entropy, focal, infonce, nce, pairwise_nce, rating_cross_entropy
+from affectline.models.amuse import Unimodal
 from affectline.nn.context import DialogueContext, SpeakerContext
 from affectline.nn.joint_space import JointSpace, Query, weights
 from affectline.nn.man import MAN
@@ -40,7 +40,8 @@ class Config:
 
     `streams`: the width of each stream. Each is a mode of its own, and may be missing by itself: the face
     without the body. `attention`, `heads`, `layers`, `context`: as in AMuSE. `joint`: the width of the joint
-    space; 0 = none, and nothing stands in for what is missing.
+    space; 0 = none, and nothing stands in for what is missing. `several`: whether an utterance may show
+    several classes.
 
     Paper: no size is known.
     Here:  AMuSE's, and a joint space as wide as a descriptor.
@@ -55,6 +56,7 @@ class Config:
     context: int = 100
     joint: int = 256
     dropout: float = 0.2
+    several: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,10 +115,16 @@ class EmoJE(nn.Module):
         fit_streams(modules, train, pooled=False)
 
     @torch.no_grad()
-    def fit_prior(self, targets: Float[Tensor, "utterance classes"]) -> None:
-        """Count the classes of the train part, each once more than it is there."""
-        count = targets.sum(dim=0) + 1
-        self.prior.copy_((count / count.sum()).log())
+    def fit_prior(
+        self, targets: Float[Tensor, "utterance classes"], known: Bool[Tensor, "utterance classes"]
+    ) -> None:
+        """Count the classes of the train part, each once more than it is there, and once more than not.
+
+        The logarithm of how often each holds to how often not; where one alone holds, to all.
+        """
+        holds = (targets * known).sum(dim=0) + 1
+        others = known.sum(dim=0) + 2 - holds if self.config.several else holds.sum()
+        self.prior.copy_((holds / others).log())
 
     def forward(self, batch: Batch) -> Output:
         real = batch.mask
@@ -171,10 +179,12 @@ class EmoJE(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """Focal losses of the classifier and of the modalities' heads; alignment, guidance, compensation.
+    """What the classifier and the modalities' heads say; alignment, guidance, compensation.
 
     `heads`, `contrast`, `guided`, `compensation`: the weights of the last four. `body` is guided by `face`
-    where a model has both of these streams and an utterance too. `temperature` is learned, from .07.
+    where a model has both of these streams and an utterance too. `temperature` is learned, from .07. Where
+    one class alone holds answers are judged by a focal loss with this `gamma`; where several may, by the
+    binary cross-entropy over the annotated ones and, with the weight `ratings`, by the annotators' shares.
 
     Paper: by the summary of others, a "CLIP-like" alignment of pairs and a "Guided NCE loss", which is to
            preserve privacy: body language in the place of the face. Neither is written down where we could
@@ -189,15 +199,17 @@ class Objective:
     contrast: float = 1.0
     guided: float = 0.5
     compensation: float = 0.1
+    ratings: float = 0.0
     body: str = "video.scene"
     face: str = "video.aus"
 
     def __call__(self, model: nn.Module, batch: Batch) -> dict[str, Float[Tensor, ""]]:
-        out, real = model(batch), batch.mask & batch.known.all(dim=2)
-        labels = everywhere(batch.targets[real]).argmax(dim=1)
-        terms = {"focal": focal(everywhere(out.logits[real]), labels, gamma=self.gamma)}
+        assert isinstance(model, EmoJE)
+        out, judged = model(batch), self._several if model.config.several else self._one
+        terms = {"classes": judged(out.logits, batch, batch.mask)}
         if self.heads:
-            terms["heads"] = self.heads * of_heads(out.by_modality, out.present, batch, real, self.gamma)
+            each = [judged(said, batch, batch.mask & out.present[m]) for m, said in out.by_modality.items()]
+            terms["heads"] = self.heads * torch.stack(each).mean()
         if len(out.joint) < 2:
             return terms
         if self.contrast:
@@ -212,3 +224,17 @@ class Objective:
             missed, told = everywhere(out.missed), everywhere(out.told)
             terms["compensation"] = self.compensation * (missed * told).sum() / told.sum().clamp(min=1)
         return terms
+
+    def _one(self, logits: Turns, batch: Batch, rows: Bool[Tensor, "batch utterance"]) -> Float[Tensor, ""]:
+        rows = rows & batch.known.all(dim=2)
+        labels = everywhere(batch.targets[rows]).argmax(dim=1)
+        return focal(everywhere(logits[rows]), labels, gamma=self.gamma)
+
+    def _several(
+        self, logits: Turns, batch: Batch, rows: Bool[Tensor, "batch utterance"]
+    ) -> Float[Tensor, ""]:
+        said, known = everywhere(logits[rows]), everywhere(batch.known[rows])
+        loss = binary_cross_entropy(said, everywhere(batch.targets[rows]), known)
+        if self.ratings:
+            loss = loss + self.ratings * rating_cross_entropy(said, everywhere(batch.ratings[rows]), known)
+        return loss

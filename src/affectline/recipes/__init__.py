@@ -8,12 +8,13 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from affectline.batch import Features
 from affectline.checkpoint import Checkpoint, save
 from affectline.epochs import Augment, Drawn, Epochs, Shuffled, View
+from affectline.evaluation import Truth
 from affectline.evaluation.metrics import choose_one, decision_metrics
 from affectline.features import Extractor, extract
 from affectline.features.even_windows import EvenWindows
@@ -42,7 +43,9 @@ class FitsFeatures(Protocol):
 class FitsPrior(Protocol):
     """A model that answers how common each class is in the train part, where it has nothing at all."""
 
-    def fit_prior(self, targets: Float[Tensor, "utterance classes"]) -> None: ...
+    def fit_prior(
+        self, targets: Float[Tensor, "utterance classes"], known: Bool[Tensor, "utterance classes"]
+    ) -> None: ...
 
 
 @runtime_checkable
@@ -266,7 +269,8 @@ def run(
     if isinstance(model, FitsFeatures):
         model.fit(train.features)
     if isinstance(model, FitsPrior):
-        model.fit_prior(_targets(train, recipe.labels))
+        truth = Truth.of(train.conversations, recipe.labels)
+        model.fit_prior(torch.from_numpy(truth.targets).float(), torch.from_numpy(truth.known))
     if isinstance(objective, FitsTargets):
         objective = objective.fitted(_targets(train, recipe.labels))
     score = SELECT[recipe.select]

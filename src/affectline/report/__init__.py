@@ -24,6 +24,7 @@ from rich.text import Text
 from affectline.exports import emotions_of
 from affectline.files import atomic_write, relative_to
 from affectline.timeline import Entry, Timeline
+from affectline.types import Modality
 
 PALETTE = {
     "neutral": "#8b929c",
@@ -138,11 +139,20 @@ def _facts(timeline: Timeline) -> list[tuple[str, str]]:
         ("Duration", "no times" if timeline.duration is None else clock(timeline.duration)),
         ("Speakers", str(len(timeline.speakers))),
         ("Utterances", f"{count}, of which {abstained} without an answer" if abstained else str(count)),
+        ("Judged by", _judged_by(timeline)),
         ("Checkpoint", f"{name} {(checkpoint.get('sha256') or '')[:8]}".strip()),
     ]
     return facts + (
         [("Recording", f"SHA-256 {timeline.source.sha256[:8]}")] if timeline.source.sha256 else []
     )
+
+
+def _judged_by(timeline: Timeline) -> str:
+    """Of each modality, in how many utterances it was there."""
+    found = {m: sum(m in u.modalities for u in timeline.utterances) for m in Modality}
+    all_of_them = len(timeline.utterances)
+    told = [m if n == all_of_them else f"{m} in {n or 'none'}" for m, n in found.items()]
+    return ", ".join(told) if any(found.values()) else "nothing"
 
 
 @dataclass(frozen=True)

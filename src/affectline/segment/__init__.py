@@ -14,12 +14,14 @@ from affectline.segment.asr import FasterWhisper, Recogniser, recognise
 from affectline.segment.speakers import Diariser, Turn, by_voice, speaker_of
 from affectline.segment.speech import Speech, cut, detect
 from affectline.segment.transcript import Row, Transcript, TranscriptError, read
-from affectline.types import Clip, Conversation, Span, Utterance
+from affectline.types import Clip, Conversation, Modality, Span, Utterance
 
 __all__ = ["FasterWhisper", "Recogniser", "TranscriptError", "conversation_of", "transcribe"]
 
 UNKNOWN = "unknown"
 """The speaker of a row that has none, in a transcript that names others."""
+
+NO_SPEECH = "no speech found, so the sound is not judged"
 
 WINDOW = 5.0  # seconds of an utterance where no speech says where one ends
 
@@ -41,8 +43,9 @@ def transcribe(
 
     Words come from the transcript, else from `asr`, else there are none. Rows without times are laid over
     the speech and warned of as "approximate_times"; one such row is the whole recording. Speakers come from
-    the transcript, else from the voices: S1, S2 ... in order of appearance. Where there is neither speech
-    nor a transcript, the recording is cut every 5 s, which the conversation's warnings say.
+    the transcript, else from the voices: S1, S2 ... in order of appearance. Where no speech is found the
+    sound is missing, as nothing in it can be judged by how it is said; without a transcript the recording
+    is then cut every 5 s. The conversation's warnings say either.
 
     Args:
         recording: None where there are only words, which the transcript must then give.
@@ -73,6 +76,7 @@ def transcribe(
     progress("words", 0.0)
     if script:
         rows, notes = _named(_timed(script, speech, recording.duration), turns), _notes(script)
+        notes += (NO_SPEECH,) if recording.has_audio and not speech.spans else ()
     else:
         rows, notes = _spoken(recording, speech, turns)
         if asr and speech.spans:
@@ -88,7 +92,7 @@ def transcribe(
     notes += languages.warnings_for(words, given=language) if words else ()
     source = "given" if script else "recognised"
     return Conversation(
-        id, tuple(_utterance(n, row, recording, source) for n, row in enumerate(rows)), None, notes
+        id, tuple(_heard(u, speech) for u in _utterances(rows, recording, source)), None, notes
     )
 
 
@@ -99,9 +103,7 @@ def conversation_of(script: Transcript, *, id: str, language: str | None = None)
         notes = ("speakers: the transcript names none; all is taken as said by one", *notes)
     rows = sorted(script.rows, key=lambda r: (r.start or 0.0, r.end or 0.0))
     rows = _named(rows, ())
-    return Conversation(
-        id, tuple(_utterance(n, row, None, "given") for n, row in enumerate(rows)), None, notes
-    )
+    return Conversation(id, _utterances(rows, None, "given"), None, notes)
 
 
 def _notes(script: Transcript) -> tuple[str, ...]:
@@ -155,7 +157,7 @@ def _named(rows: Sequence[Row], turns: Sequence[Turn]) -> list[Row]:
 def _spoken(recording: Clip, speech: Speech, turns: Sequence[Turn]) -> tuple[list[Row], tuple[str, ...]]:
     """Rows without words: one for each stretch in which one speaker speaks, or every 5 s."""
     if not speech.spans:
-        what = "no speech found" if recording.has_audio else "no sound"
+        what = NO_SPEECH if recording.has_audio else "no sound"
         windows = _windows(recording.duration)
         return [Row("S1", s.start, s.end, None) for s in windows], (f"{what}: cut every {WINDOW:g} s",)
     order = {name: f"S{n}" for n, name in enumerate(dict.fromkeys(t.speaker for t in turns), start=1)}
@@ -182,6 +184,15 @@ def _recognised(
         replace(row, words=found, text=" ".join(word.text for word in found) or None)
         for row, found in zip(rows, words, strict=True)
     ], language
+
+
+def _utterances(rows: Sequence[Row], recording: Clip | None, source: str) -> tuple[Utterance, ...]:
+    return tuple(_utterance(n, row, recording, source) for n, row in enumerate(rows))
+
+
+def _heard(utterance: Utterance, speech: Speech) -> Utterance:
+    """Without its sound, where nobody is heard in the whole recording."""
+    return utterance if speech.spans else replace(utterance, missing=utterance.missing | {Modality.AUDIO})
 
 
 def _utterance(index: int, row: Row, recording: Clip | None, source: str) -> Utterance:
