@@ -64,7 +64,7 @@ def test_the_answer_is_that_of_the_figure_utterance_by_utterance() -> None:
         q = sum(w * x for w, x in zip(weights(scores, there)[0], own[0], strict=True))
         parts = [own[0, m] if there[0, m] else guess[0, m] for m in range(len(STREAMS))]
         z[row, column] = model.join(torch.cat([torch.as_tensor(q), *parts]))
-    around = torch.cat([model.speaker(z, batch.speakers, real), model.dialogue(z, real)], dim=2)
+    around = torch.cat([z, model.speaker(z, batch.speakers, real), model.dialogue(z, real)], dim=2)
     expected = around[real] @ model.classify.weight.T + model.classify.bias
     out = model(batch)
     torch.testing.assert_close(out.logits[real], expected)

@@ -127,8 +127,9 @@ class Unimodal(nn.Module):
            apart.
     """
 
-    def __init__(self, widths: Mapping[str, int], dim: int, layers: int) -> None:
+    def __init__(self, widths: Mapping[str, int], dim: int, layers: int, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.streams = tuple(widths)
         self.standardise = nn.ModuleList(Standardise(width) for width in widths.values())
         self.project = nn.ModuleList(nn.Linear(width, dim) for width in widths.values())
@@ -142,7 +143,7 @@ class Unimodal(nn.Module):
         for stream, standardise, project, lstm, kind in parts:
             values, there = streams[stream]
             values = values.masked_fill(~there[..., None], 0.0)
-            steps.append(lstm(project(standardise(values)), there) + kind)
+            steps.append(lstm(project(self.dropout(standardise(values))), there) + kind)
         x = torch.cat(steps, dim=1)
         mask = torch.cat([streams[s][1] for s in self.streams], dim=1)
         for linear in self.attention:

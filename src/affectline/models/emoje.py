@@ -84,8 +84,9 @@ class EmoJE(nn.Module):
 
     Paper: keeps "mode-invariant and mode-exclusive" parts, and details in space and time of the dialogue.
     Here:  q is the invariant part, the descriptors side by side the exclusive one; a layer joins them, and
-           what follows is AMuSE's (III-D). An utterance of which nothing is there keeps its place among the
-           others, as the joint space tells it from nothing.
+           what follows is AMuSE's (III-D), but that the classifier sees the utterance itself beside what is
+           around it: on CMU-MOSI, by dev, the surroundings alone know less. An utterance of which nothing is
+           there keeps its place among the others, as the joint space tells it from nothing.
     """
 
     context = True
@@ -95,7 +96,9 @@ class EmoJE(nn.Module):
         self.config = c = config
         self.streams = tuple(c.streams)
         modes, around = len(self.streams), 2 * c.context
-        self.unimodal = nn.ModuleList(Unimodal({s: w}, c.dim, c.attention) for s, w in c.streams.items())
+        self.unimodal = nn.ModuleList(
+            Unimodal({s: w}, c.dim, c.attention, c.dropout) for s, w in c.streams.items()
+        )
         self.man = MAN(self.streams, c.dim, c.heads, c.layers)
         self.heads = nn.ModuleList(nn.Linear(c.dim, c.classes) for _ in self.streams)
         self.query = Query(modes, c.dim)
@@ -105,7 +108,7 @@ class EmoJE(nn.Module):
         self.dropout = nn.Dropout(c.dropout)
         self.dialogue = DialogueContext(c.dim, c.context, dropout=c.dropout)
         self.speaker = SpeakerContext(c.dim, c.context, dropout=c.dropout)
-        self.classify = nn.Linear(2 * around, c.classes)
+        self.classify = nn.Linear(c.dim + 2 * around, c.classes)
         self.prior = nn.Buffer(torch.zeros(c.classes))  # logits where nothing is there at all
 
     def fit(self, train: Sequence[Sequence[Features]]) -> None:
@@ -133,14 +136,14 @@ class EmoJE(nn.Module):
             for s, enter in zip(self.streams, self.unimodal, strict=True)
         }
         there = torch.stack([mask.any(dim=1) for _, mask in f.values()], dim=1)
-        c = torch.stack([*self.man(f).values()], dim=1)
+        c = self.dropout(torch.stack([*self.man(f).values()], dim=1))
         s = self.query(c)
         q = (weights(s, there)[..., None] * c).sum(dim=1)
         p, guess = self.space(c, s, there) if self.space else (None, torch.zeros_like(c))
         whole = torch.where(there[..., None], c, guess)
         z = turns(self.join(torch.cat([q, whole.flatten(1)], dim=1)), real)
-        around = torch.cat([self.speaker(z, batch.speakers, real), self.dialogue(z, real)], dim=2)
-        logits = self.classify(self.dropout(around))
+        around = [self.speaker(z, batch.speakers, real), self.dialogue(z, real)]
+        logits = self.classify(self.dropout(torch.cat([z, *around], dim=2)))
         something = turns(there.any(dim=1), real).any(dim=1)[:, None, None]
         by_modality, present = self._alone(c, there)
         return Output(

@@ -12,7 +12,7 @@ import numpy as np
 
 from affectline.batch import Features
 from affectline.recipes import Data
-from affectline.types import Conversation, Utterance
+from affectline.types import Utterance
 
 MADE_UP = "made up"
 """The corpus of a conversation in which some utterance was lent something."""
