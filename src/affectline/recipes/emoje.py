@@ -10,8 +10,8 @@ from affectline.nn.augment import Gaps
 from affectline.recipes import Recipe, amuse, keep, multiemo
 from affectline.recipes.rows import audio_video, text_audio, text_video
 
-SMALL = Config(classes=2, streams={}, dim=128, heads=4, layers=2, context=64, joint=64, dropout=0.3)
-"""For the few thousand utterances, of ready-made vectors, of the corpora at hand."""
+SMALL = Config(classes=2, streams={}, dim=128, heads=4, layers=1, context=64, joint=64, dropout=0.4)
+"""For the few thousand utterances, of ready-made vectors, of the corpora at hand; chosen on dev of `mosi`."""
 
 
 def synthetic() -> Recipe:
@@ -37,13 +37,18 @@ def mosi(row: str = "") -> Recipe:
 
 def mosi_published(row: str = "") -> Recipe:
     """CMU-MOSI, the division and the features of Poria et al. 2017, which have seen labels: dev is blind."""
-    made = beside(multiemo.mosi_published())
-    return _row(replace(made, train=replace(made.train, epochs=20)), row)
+    return _row(beside(multiemo.mosi_published()), row)
 
 
 def beside(other: Recipe) -> Recipe:
-    """EmoJE, small, on the data, the features and the schedule of MultiEMO."""
-    return _made(other, SMALL)
+    """EmoJE, small, on the data and the features of MultiEMO, in twelve epochs.
+
+    Aligning modes of which one knows nothing costs the other: on dev of `mosi`, whose sound is at chance, a
+    weight of .1 in place of 1 has .83 for .80.
+    """
+    made = _made(other, SMALL)
+    train, objective = replace(made.train, epochs=12), replace(made.objective, contrast=0.1)
+    return replace(made, train=train, objective=objective)
 
 
 def _made(other: Recipe, sizes: Config) -> Recipe:
