@@ -10,7 +10,6 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from affectline.checkpoint import Checkpoint, lengths, load, subset
 from affectline.corpora import ferplus, goemotions, ravdess
 from affectline.evaluation import AbstentionCheck, RiskCoverage, Run, Truth, evaluate
 from affectline.features import extract
-from affectline.features.video_faces import Faces
+from affectline.features.video_faces import seen_whole
 from affectline.models import infer
 from affectline.models.late_fusion import LateFusion
 from affectline.recipes import SELECT, Data, base, featured, joining, run
@@ -39,8 +38,7 @@ def split(checkpoint: Checkpoint, root: Path, part: str, name: str) -> Data:
     conversations = READERS[part](root / FOLDERS[part], name)
     gone = [m for m in Modality if m is not ONLY[part]]
     conversations = [c.without(*gone) for c in conversations]
-    extractors = [replace(e, whole=True) if isinstance(e, Faces) else e for e in checkpoint.extractors]
-    return Data(conversations, extract(conversations, extractors))
+    return Data(conversations, extract(conversations, seen_whole(checkpoint.extractors)))
 
 
 def scores_of(predictions: Sequence[Prediction]) -> np.ndarray:

@@ -10,9 +10,13 @@ import torch
 
 from affectline.checkpoint import Checkpoint, save
 from affectline.cli import main
+from affectline.cli.judging import Judge, NotJudgedError
+from affectline.corpora import ferplus, goemotions
+from affectline.corpora.ferplus import Picture
 from affectline.features.ready import Ready
+from affectline.features.video_faces import Faces
 from affectline.models.late_fusion import Config, LateFusion
-from affectline.types import LabelSpace
+from affectline.types import Conversation, LabelSpace, Utterance
 
 CLIPS = {"test": 40, "dev": 10, "train": 20}
 
@@ -138,3 +142,12 @@ def test_a_matrix_has_no_against(capsys: pytest.CaptureFixture[str], root: Path)
     words = ["evaluate", name, "goemotions,elderreact", "--root", str(root), "--against", name]
     assert main(words) == 2
     assert "one corpus" in capsys.readouterr().err
+
+
+def test_pictures_that_are_faces_are_something_for_a_checkpoint_that_looks_for_faces() -> None:
+    labels = LabelSpace(("joy",), multilabel=True)
+    face = Utterance(id="u", speaker="A", clip=Picture(np.zeros((48, 48), np.uint8)))
+    checkpoint = Checkpoint("faces", torch.nn.Identity(), labels, (Faces(48),), {})
+    Judge(ferplus, [Conversation("c", (face,))], labels).require_anything_of(checkpoint)
+    with pytest.raises(NotJudgedError, match=r"has anything of video\.faces"):
+        Judge(goemotions, [Conversation("c", (face,))], labels).require_anything_of(checkpoint)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from affectline.checkpoint import Checkpoint
     from affectline.evaluation import Run, Truth
+    from affectline.features import Extractor
     from affectline.types import Conversation, LabelSpace
 
 
@@ -175,11 +176,18 @@ class Judge:
             NotJudgedError: where no utterance has anything of any of its streams.
         """
         items = [(c, n) for c in self.conversations for n in range(len(c))]
-        for e in checkpoint.extractors:
+        for e in self.extractors(checkpoint):
             if any(c.utterances[n].has(e.stream) and e.content(c, n) is not None for c, n in items):
                 return
         streams = ", ".join(e.stream for e in checkpoint.extractors)
         raise NotJudgedError(f"no utterance has anything of {streams}: the checkpoint would answer blindly")
+
+    def extractors(self, checkpoint: "Checkpoint") -> "tuple[Extractor, ...]":
+        """The checkpoint's, as they see this corpus."""
+        from affectline.features.video_faces import seen_whole
+
+        faces = getattr(self.module, "PICTURES_ARE_FACES", False)
+        return seen_whole(checkpoint.extractors) if faces else checkpoint.extractors
 
     def run(self, checkpoint: "Checkpoint", name: str, stages: terminal.Stages) -> "Run":
         """The scores of a checkpoint, and the thresholds that hold for what each utterance has."""
@@ -187,15 +195,10 @@ class Judge:
 
         from affectline.checkpoint import subset
         from affectline.evaluation import Run
-        from affectline.features.video_faces import Faces
 
         if checkpoint.labels != self.labels:
             raise ValueError(f"{name} has the labels {checkpoint.labels}, the first checkpoint {self.labels}")
-        if getattr(self.module, "PICTURES_ARE_FACES", False):
-            extractors = tuple(
-                replace(e, whole=True) if isinstance(e, Faces) else e for e in checkpoint.extractors
-            )
-            checkpoint = replace(checkpoint, extractors=extractors)
+        checkpoint = replace(checkpoint, extractors=self.extractors(checkpoint))
         rows = checkpoint.predict(self.shared(self.conversations), progress=lambda share: stages(name, share))
         predictions = [prediction for row in rows for prediction in row]
         half = (0.5,) * len(self.labels.names)

@@ -2,14 +2,14 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 
 from affectline import faces
-from affectline.features import Item
+from affectline.features import Extractor, Item
 from affectline.types import Conversation, FaceTrack, Frames, Modality
 
 
@@ -59,6 +59,11 @@ class Faces:
             return resized(utterance.clip.frames(rate=rate)[: self.limit], self.size)
         assert utterance.face is not None
         return faces.crops(utterance.clip, utterance.face, self.rate, self.size, self.limit)
+
+
+def seen_whole(extractors: Sequence[Extractor], whole: bool = True) -> tuple[Extractor, ...]:
+    """The extractors for pictures that are faces already or, with `whole` false, for those of people."""
+    return tuple(replace(e, whole=whole) if hasattr(e, "whole") else e for e in extractors)  # pyright: ignore
 
 
 def track_hash(track: FaceTrack) -> str:

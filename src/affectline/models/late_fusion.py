@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Logits = Float[Tensor, "batch utterance classes"]
 Mask = Bool[Tensor, "batch utterance"]
 Steps = Bool[Tensor, "n time"]
+Faces = UInt8[Tensor, "n time height width 3"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +101,18 @@ class LateFusion(nn.Module):
         self.weights = nn.ParameterDict({m: nn.Parameter(torch.zeros(config.classes)) for m in self.branches})
         self.prior = nn.Buffer(torch.zeros(config.classes))  # logits where nothing is there at all
 
+    def branch(self, modality: Modality) -> "tuple[str, Branch]":
+        """The stream of this modality, and the network that reads it.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if modality not in self.branches:
+            raise ValueError(
+                f"the late fusion has no branch for {modality}; it has {', '.join(self.branches)}"
+            )
+        return self._stream[modality], self.branches[modality].network  # pyright: ignore[reportReturnType]
+
     @property
     def streams(self) -> tuple[str, ...]:
         return tuple(self._stream[Modality(m)] for m in self.branches)
@@ -150,10 +163,14 @@ class TextBranch(nn.Module):
             nn.Dropout(dropout), nn.Linear(dim, dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(dim, classes)
         )
 
-    def forward(self, ids: Int[Tensor, "n time"], mask: Steps) -> Float[Tensor, "n classes"]:
+    def embed(self, ids: Int[Tensor, "n time"], mask: Steps) -> Float[Tensor, "n dim"]:
+        """What the last dropout and the last layer read."""
         hidden = self.encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
         weights = mask.unsqueeze(-1)
-        return self.head((hidden * weights).sum(dim=1) / weights.sum(dim=1))
+        return self.head[:-2]((hidden * weights).sum(dim=1) / weights.sum(dim=1))
+
+    def forward(self, ids: Int[Tensor, "n time"], mask: Steps) -> Float[Tensor, "n classes"]:
+        return self.head[-2:](self.embed(ids, mask))
 
 
 class AudioBranch(nn.Module):
@@ -162,6 +179,9 @@ class AudioBranch(nn.Module):
     def __init__(self, width: int, classes: int, dropout: float) -> None:
         super().__init__()
         self.net = AudioNet(classes, width=width, dropout=dropout)
+
+    def embed(self, mel: Float[Tensor, "n time bands"], mask: Steps) -> Float[Tensor, "n dim"]:
+        return self.net.embed(mel, mask)
 
     def forward(self, mel: Float[Tensor, "n time bands"], mask: Steps) -> Float[Tensor, "n classes"]:
         return self.net(mel, mask)
@@ -174,13 +194,19 @@ class FaceBranch(nn.Module):
         super().__init__()
         self.net = FaceNet(classes, width=width, dropout=dropout)
 
-    def forward(
-        self, faces: UInt8[Tensor, "n time height width 3"], mask: Steps
-    ) -> Float[Tensor, "n classes"]:
-        per_face = self.net(standardise(faces[mask], self.net.size))
-        summed = per_face.new_zeros(len(faces), per_face.shape[-1])
-        summed = summed.index_add(0, mask.nonzero()[:, 0], per_face)
-        return summed / mask.sum(dim=1, keepdim=True)
+    def embed(self, faces: Faces, mask: Steps) -> Float[Tensor, "n dim"]:
+        """The mean over the pictures, whose logits are the mean of theirs: but for dropout, it is one."""
+        return _mean(self.net.embed(standardise(faces[mask], self.net.size)), mask)
+
+    def forward(self, faces: Faces, mask: Steps) -> Float[Tensor, "n classes"]:
+        return _mean(self.net(standardise(faces[mask], self.net.size)), mask)
+
+
+def _mean(steps: Float[Tensor, "step dim"], mask: Steps) -> Float[Tensor, "n dim"]:
+    """Over the time of each row, from the steps that the mask has, row after row."""
+    summed = steps.new_zeros(len(mask), steps.shape[-1])
+    summed = summed.index_add(0, mask.nonzero()[:, 0], steps)
+    return summed / mask.sum(dim=1, keepdim=True)
 
 
 class VectorBranch(nn.Module):
@@ -197,8 +223,15 @@ class VectorBranch(nn.Module):
             nn.Linear(hidden, classes),
         )
 
+    def embed(self, values: Float[Tensor, "n time width"], mask: Steps) -> Float[Tensor, "n dim"]:
+        """What the last dropout and the last layer read."""
+        return self.head[:-2](self.standardise(Stream(values[None], mask[None]).pooled()[0]))
+
     def forward(self, values: Float[Tensor, "n time width"], mask: Steps) -> Float[Tensor, "n classes"]:
-        return self.head(self.standardise(Stream(values[None], mask[None]).pooled()[0]))
+        return self.head[-2:](self.embed(values, mask))
+
+
+Branch = TextBranch | AudioBranch | FaceBranch | VectorBranch
 
 
 @dataclass(frozen=True, kw_only=True)

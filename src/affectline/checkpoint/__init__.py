@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from affectline.abstention import Abstention, evidence
 from affectline.batch import Features
+from affectline.checkpoint.vectors import Vectors
 from affectline.corpora.synthetic import Pointer
 from affectline.features import Extractor, extract
 from affectline.features.audio_mel import Mel
@@ -47,7 +49,7 @@ FORMAT = 1
 TEXT = (Tokens, Turns, Windows, Encoded, MiniLM, MPNet, Words)
 AUDIO = (Mel, EGeMAPS, ComParE, PaSST, Samples)
 VIDEO = (Faces, Pixels, Expression, VisExtNet, Motion, ActionUnits, Scene)
-EXTRACTORS = {e.__name__: e for e in (*TEXT, *AUDIO, *VIDEO, Ready, Pointer)}
+EXTRACTORS = {e.__name__: e for e in (*TEXT, *AUDIO, *VIDEO, Vectors, Ready, Pointer)}
 Platt = tuple[tuple[float, ...], tuple[float, ...]]
 """The scale and the bias of the logit of each label."""
 CHUNK = 4  # utterances in memory at once, with their sound and pictures
@@ -195,7 +197,7 @@ def save(checkpoint: Checkpoint, folder: Path, *, half: bool = False, card: str 
         "config": asdict(checkpoint.model.config),  # pyright: ignore[reportArgumentType]
         "labels": list(checkpoint.labels.names),
         "multilabel": checkpoint.labels.multilabel,
-        "extractors": [{"name": type(e).__name__, **asdict(e)} for e in checkpoint.extractors],  # pyright: ignore[reportArgumentType]
+        "extractors": [_settings(e, folder) for e in checkpoint.extractors],
         "thresholds": {k: [round(t, 4) for t in row] for k, row in checkpoint.thresholds.items()},
         "temperature": checkpoint.temperature,
         "calibration": checkpoint.calibration,
@@ -237,7 +239,7 @@ def load(name: str | Path, device: torch.device | str = "cpu") -> Checkpoint:
         name=config["name"],
         model=_model(config, weights, folder).to(device).eval(),
         labels=LabelSpace(tuple(config["labels"]), config["multilabel"]),
-        extractors=tuple(_extractor(dict(settings)) for settings in config["extractors"]),
+        extractors=tuple(_extractor(_found(settings, folder)) for settings in config["extractors"]),
         thresholds={k: tuple(row) for k, row in config["thresholds"].items()},
         temperature=config.get("temperature", 1.0),
         calibration={k: (tuple(a), tuple(b)) for k, (a, b) in config.get("calibration", {}).items()},
@@ -321,6 +323,31 @@ def _model(config: Mapping[str, Any], weights: bytes, folder: Path) -> nn.Module
     return model
 
 
+def _settings(extractor: Extractor, folder: Path) -> dict[str, Any]:
+    """Of an extractor; a checkpoint of its own inside the folder is written as seen from there."""
+    settings: dict[str, Any] = {"name": type(extractor).__name__, **asdict(extractor)}  # pyright: ignore
+    if "checkpoint" in settings and settings["checkpoint"] not in installed():
+        path, here = (Path(os.path.realpath(p)) for p in (settings["checkpoint"], folder))
+        inside = path.is_relative_to(here)
+        settings["checkpoint"] = (
+            f"./{path.relative_to(here).as_posix()}" if inside else Path(settings["checkpoint"]).as_posix()
+        )
+    return settings
+
+
+def _found(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The settings of an extractor with the path to a checkpoint inside the folder."""
+    inner = str(settings.get("checkpoint", ""))
+    if not inner.startswith("./"):
+        return dict(settings)
+    if not (folder / inner / "config.json").is_file():
+        raise ValueError(
+            f"the checkpoint {folder} lacks the folder {inner}, by which {settings['name']} reads; copy it "
+            "again, with all that is in it"
+        )
+    return {**settings, "checkpoint": str(folder / inner)}
+
+
 def _extractor(settings: dict[str, Any]) -> Extractor:
     name = settings.pop("name")
     if name not in EXTRACTORS:
@@ -328,6 +355,8 @@ def _extractor(settings: dict[str, Any]) -> Extractor:
             f"the checkpoint needs the extractor {name!r}; this version has {sorted(EXTRACTORS)}"
         )
     fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+    if "modality" in fields:
+        fields["modality"] = Modality(fields["modality"])
     return EXTRACTORS[name](**fields)
 
 

@@ -1,0 +1,105 @@
+"""The streams "text.vector", "audio.vector", "video.vector": utterances as a trained classifier sees them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch.nn.utils.rnn import pad_sequence
+
+from affectline.features import Array, Extractor, Item
+from affectline.features.video_faces import seen_whole
+from affectline.models.late_fusion import Branch, LateFusion
+from affectline.types import Conversation, Modality
+
+HELD = 64  # utterances whose words, spectrograms or crops are in memory at once
+SIZE = 16  # of them that a network sees at once
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """One vector for each utterance, (1, width): what the last layer of a late fusion's branch reads.
+
+    So a model of dialogues can learn on networks that were trained on one modality each, in seconds, and an
+    explanation encodes only what it changed. `checkpoint`: the name of an installed one, or a folder.
+    `whole`: as in `Faces`, whatever the branch was trained on.
+
+    Raises:
+        ValueError: once it is used, where there is no such checkpoint, it is damaged, or it is no late fusion
+            with a branch for the modality.
+    """
+
+    checkpoint: str
+    modality: Modality
+    width: int
+    whole: bool = False
+
+    dtype = np.float32
+    stored = True
+
+    @property
+    def stream(self) -> str:
+        return f"{self.modality}.vector"
+
+    @property
+    def shape(self) -> tuple[int]:
+        return (self.width,)
+
+    def content(self, conversation: Conversation, index: int) -> str | None:
+        encoder, source = self._parts
+        if not conversation.utterances[index].has(source.stream):
+            return None
+        read = source.content(conversation, index)
+        return read and f"{source!r} {read} {encoder.sha256}"
+
+    @torch.inference_mode()
+    def __call__(self, items: Sequence[Item]) -> list[Float32[np.ndarray, "_time width"]]:
+        encoder, source = self._parts
+        found: list[Float32[np.ndarray, "_time width"]] = []
+        for start in range(0, len(items), HELD):
+            arrays = source(items[start : start + HELD])
+            vectors = [np.zeros((0, self.width), np.float32)] * len(arrays)
+            there = sorted((n for n, a in enumerate(arrays) if len(a)), key=lambda n: len(arrays[n]))
+            for rows in (there[i : i + SIZE] for i in range(0, len(there), SIZE)):
+                for n, vector in zip(rows, encoder.embed([arrays[n] for n in rows]), strict=True):
+                    vectors[n] = vector[None]
+            found += vectors
+        return found
+
+    @property
+    def _parts(self) -> "tuple[_Encoder, Extractor]":
+        """The network, and what extracts what it reads."""
+        encoder = _encoder(self.checkpoint, self.modality)
+        (source,) = seen_whole([encoder.source], self.whole)
+        return encoder, source
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """Of a checkpoint what reads one modality; `sha256`: of its weights."""
+
+    source: Extractor
+    branch: Branch
+    sha256: str
+
+    def embed(self, arrays: Sequence[Array]) -> Float32[np.ndarray, "n dim"]:
+        values = pad_sequence([torch.from_numpy(array) for array in arrays], batch_first=True)
+        lengths = torch.tensor([len(array) for array in arrays])
+        return self.branch.embed(values, torch.arange(values.shape[1]) < lengths[:, None]).numpy()
+
+
+@cache
+def _encoder(checkpoint: str, modality: Modality) -> _Encoder:
+    from affectline.checkpoint import load  # which names this module's extractor
+
+    try:
+        found = load(checkpoint)
+        if not isinstance(found.model, LateFusion):
+            raise ValueError(f"it is a {type(found.model).__name__}, and a LateFusion is needed")
+        stream, branch = found.model.branch(modality)
+    except ValueError as error:
+        raise ValueError(f"{checkpoint!r} gives no {modality}.vector: {error}") from error
+    (source,) = (e for e in found.extractors if e.stream == stream)
+    return _Encoder(source, branch, found.sha256)
