@@ -156,12 +156,14 @@ class Conversation:
     """Utterances in the order they were spoken. A lone clip is a conversation of one.
 
     `labels`: the emotions that its annotators could name, where those are fewer than are asked for later.
+    `corpus`: of several that are read together, which one it is of.
     """
 
     id: str
     utterances: tuple[Utterance, ...]
     labels: tuple[str, ...] | None = None
     warnings: tuple[str, ...] = ()
+    corpus: str = ""
 
     def __len__(self) -> int:
         return len(self.utterances)

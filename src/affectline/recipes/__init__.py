@@ -70,7 +70,7 @@ class Recipe:
     says of where its training data come from, and under which licence. `start`: puts weights that were learnt
     elsewhere into the new model. `view`: what training sees of a conversation, another thing each epoch, so
     that its features are made as it goes, by `workers` processes. `windows`: what dev, and all that is judged
-    later, see of a long utterance.
+    later, see of a long utterance. `made_up`: adds utterances that the corpora lack, to every part.
     """
 
     labels: LabelSpace
@@ -87,6 +87,7 @@ class Recipe:
     workers: int = 0
     windows: EvenWindows | None = None
     start: Callable[[nn.Module], None] | None = None
+    made_up: "Callable[[Data], Data] | None" = None
     data: str = ""
 
     def __post_init__(self) -> None:
@@ -153,7 +154,7 @@ def load(recipe: Recipe, root: Path, split: str, progress: Progress = lambda *_:
     data = featured(recipe, conversations, split, progress)
     for e in recipe.extractors:
         require(any(len(u[e.stream]) for row in data.features for u in row), e.stream)
-    return data
+    return recipe.made_up(data) if recipe.made_up else data
 
 
 def _check_fit(recipe: Recipe) -> None:

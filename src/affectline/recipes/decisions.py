@@ -15,6 +15,7 @@ from affectline.checkpoint import Checkpoint, Platt, alone, calibrated, lengths_
 from affectline.evaluation import fit_calibration, fit_temperature, fit_thresholds
 from affectline.models import Inferred, infer, joined
 from affectline.recipes import Data, Recipe
+from affectline.recipes.made_up import MADE_UP
 from affectline.types import Modality, modality_of
 
 
@@ -62,11 +63,17 @@ def _calibrated(model: CalibratesItself, out: Inferred) -> Inferred:
 
 
 def _with_each_subset(recipe: Recipe, model: nn.Module, dev: Data) -> Inferred:
-    """What the model says of dev with each non-empty set of its modalities, one after the other."""
-    labels, every = recipe.labels, sorted({modality_of(e.stream) for e in recipe.extractors})
-    subsets = [s for n in range(1, len(every) + 1) for s in combinations(every, n)]
-    features = [[[_of(u, kept) for u in row] for row in dev.features] for kept in subsets]
-    return joined([infer(model, dev.conversations, kept, labels) for kept in features])
+    """What the model says of dev with each non-empty set of its modalities, one after the other.
+
+    What is made up says nothing of one modality alone: there real utterances do.
+    """
+    every = sorted({modality_of(e.stream) for e in recipe.extractors})
+    found = []
+    for kept in (s for n in range(1, len(every) + 1) for s in combinations(every, n)):
+        rows = [n for n, c in enumerate(dev.conversations) if len(kept) > 1 or c.corpus != MADE_UP]
+        features = [[_of(u, kept) for u in dev.features[n]] for n in rows]
+        found.append(infer(model, [dev.conversations[n] for n in rows], features, recipe.labels))
+    return joined(found)
 
 
 def _of(features: Features, kept: Collection[Modality]) -> Features:
