@@ -20,7 +20,8 @@ from benchmarks.side_by_side import FAMILIES, Family, fused_late, of_multiemo, o
 from scipy.special import softmax
 from torch import nn
 
-from affectline.evaluation import Run, Truth, difference
+from affectline.evaluation import Run, Truth
+from affectline.evaluation.report import compare_headlines
 from affectline.features import extract
 from affectline.machines import Machines
 from affectline.models import infer
@@ -36,6 +37,7 @@ MODELS: Mapping[str, Callable[[Recipe], Recipe]] = {
     "late fusion": fused_late,
 }
 """DialogueRNN and bc-LSTM stand in `benchmarks.side_by_side`."""
+OTHERS = ("MultiEMO", "AMuSE", "late fusion")
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,19 @@ class Missing:
         for name, runs in asked.items():
             found[name] = plan.judge(truth, runs)
             print(self.name, name, [round(_f1(row), 3) for row in found[name]["subsets"]], flush=True)
+        retrained = self._retrained([row.kept for row in plan.subsets])
+        ahead, missing = _ahead(plan, truth, asked), _losses(found)
         return {
-            "models": found,
-            "subsets": _compared(plan, truth, asked),
-            "missing": _losses(found),
-            "retrained": self._retrained(truth, [row.kept for row in plan.subsets[1:]]),
+            "least lead": min(row[name]["mean"] for row in ahead for name in OTHERS),
+            "largest share of a loss": max(row["share of its loss"] for row in missing),
+            "one checkpoint": _side_by_side(found, "subsets", "modes"),
+            "one checkpoint, EmoJE minus the others": ahead,
+            "one missing, what is lost": missing,
+            "trained with these alone": retrained,
+            **{
+                f"{mode} lost": _side_by_side(found, "curve", "lost", "share", mode=mode)
+                for mode in found[OURS]["modes"]
+            },
             "seeds": list(self.seeds),
         }
 
@@ -85,17 +95,18 @@ class Missing:
         chosen_on = parts[2] if recipe.train.keep == "last" else parts[1]  # the last epoch is no choice
         return run(recipe, parts[0], chosen_on, folder, machines=Machines(device="cpu"), resume=True)
 
-    def _retrained(self, truth: Truth, subsets: Sequence[tuple[str, ...]]) -> dict[str, Any]:
+    def _retrained(self, subsets: Sequence[tuple[str, ...]]) -> list[dict[str, Any]]:
         """Weighted F1 of each model that was trained with these modalities alone."""
         family = Family(self.name, self.seeds, self.data, self.runs)
-        found: dict[str, Any] = {}
-        for name, make in MODELS.items():
-            for kept in subsets:
-                modalities = [m for m in Modality if m in kept]
+        rows = []
+        for kept in subsets:
+            modalities = [m for m in Modality if m in kept]
+            row: dict[str, Any] = {"modes": " + ".join(modalities)}
+            for name, make in MODELS.items():
                 recipe = family.recipe(name, make, *modalities)
-                row = family.row(f"{name}, {' + '.join(modalities)}", recipe)
-                found.setdefault(name, {})[" + ".join(kept)] = row["weighted_f1"]
-        return found
+                row[name] = family.row(f"{name}, {row['modes']}", recipe)["weighted_f1"]
+            rows.append(row)
+        return rows
 
 
 def _answer(recipe: Recipe, model: nn.Module) -> Answer:
@@ -114,31 +125,43 @@ def _f1(row: Mapping[str, Any]) -> float:
     return float(row["weighted_f1"]["mean"])
 
 
-def _compared(plan: Plan, truth: Truth, asked: Mapping[str, Sequence[Sequence[Run]]]) -> dict[str, Any]:
-    """EmoJE minus each other model in each subset, on the same samples."""
-    found: dict[str, Any] = {}
+def _side_by_side(models: Mapping[str, Any], table: str, *keys: str, **where: str) -> list[dict[str, Any]]:
+    """The same rows of every model, each model a column."""
+    rows = zip(*(found[table] for found in models.values()), strict=True)
+    kept = [row for row in rows if all(row[0][key] == value for key, value in where.items())]
+    return [
+        {key: row[0][key] for key in keys}
+        | {name: one["weighted_f1"] for name, one in zip(models, row, strict=True)}
+        for row in kept
+    ]
+
+
+def _ahead(plan: Plan, truth: Truth, asked: Mapping[str, Sequence[Sequence[Run]]]) -> list[dict[str, Any]]:
+    """EmoJE minus each other model with each subset, on the same samples."""
+    rows = []
     for n, subset in enumerate(plan.subsets):
-        ours, *others = ([runs[n] for runs in seeds] for seeds in asked.values())
-        found[" + ".join(subset.kept)] = {
-            name: difference(truth, ours, theirs)["weighted_f1"].to_json()
-            for name, theirs in zip(list(MODELS)[1:], others, strict=True)
-        }
-    return found
+        ours = [runs[n] for runs in asked[OURS]]
+        row: dict[str, Any] = {"modes": list(subset.kept)}
+        for name in list(MODELS)[1:]:
+            theirs = [runs[n] for runs in asked[name]]
+            row[name] = compare_headlines(truth, ours, theirs)[1].to_json()
+        rows.append(row)
+    return rows
 
 
-def _losses(models: Mapping[str, Any]) -> dict[str, Any]:
+def _losses(models: Mapping[str, Any]) -> list[dict[str, Any]]:
     """With one mode missing: what each model loses, and which other model is the best then."""
     whole = {name: _f1(found["subsets"][0]) for name, found in models.items()}
-    modes, table = models[OURS]["modes"], dict[str, Any]()
+    modes, rows = models[OURS]["modes"], []
     for missing in modes:
         others = [m for m in modes if m != missing]
         at = [row["modes"] for row in models[OURS]["subsets"]].index(others)
         left = {name: _f1(found["subsets"][at]) for name, found in models.items()}
-        best = max((name for name in models if not name.startswith(OURS)), key=left.__getitem__)
+        best = max(OTHERS, key=left.__getitem__)
         loss = {name: whole[name] - left[name] for name in models}
-        share = loss[OURS] / loss[best] if loss[best] > 0 else None
-        table[missing] = {"loss": loss, "best other": best, "share of its loss": share}
-    return table
+        share = loss[OURS] / loss[best] if loss[best] > 0 else float(loss[OURS] > 0)
+        rows.append({"missing": missing, **loss, "best other": best, "share of its loss": share})
+    return rows
 
 
 if __name__ == "__main__":
