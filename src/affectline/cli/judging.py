@@ -138,36 +138,20 @@ class Judge:
         return Truth.of(self.shared(conversations), self.labels, by_speaker=by_speaker, some=some)
 
     def shared(self, conversations: "Sequence[Conversation]") -> "list[Conversation]":
-        """With the labels that both have: what only one of them names is neither right nor wrong.
-
-        Where one label holds, an utterance of another one does not count at all: no answer would be right.
+        """With the labels that both have: see `affectline.corpora.shared`.
 
         Raises:
             NotJudgedError: where no label of the checkpoint holds anywhere.
         """
-        names = set(self.labels.names)
+        from affectline.corpora import shared
+
         found = {emotion for c in conversations for u in c for emotion in u.emotions or ()}
-        if not found & names:
+        if not found & set(self.labels.names):
             raise NotJudgedError(
                 f"the checkpoint answers {', '.join(self.labels.names)}; the corpus has none of these, but "
                 f"{', '.join(sorted(found)) or 'no labels'}: it cannot judge this checkpoint"
             )
-
-        def kept(emotions: frozenset[str] | None) -> frozenset[str] | None:
-            some = None if emotions is None else emotions & names
-            return some if some or self.labels.multilabel else None
-
-        def asked(labels: tuple[str, ...] | None) -> tuple[str, ...]:
-            return self.both if labels is None else tuple(name for name in self.both if name in labels)
-
-        return [
-            replace(
-                c,
-                labels=asked(c.labels),
-                utterances=tuple(replace(u, emotions=kept(u.emotions)) for u in c),
-            )
-            for c in conversations
-        ]
+        return [shared(c, self.labels, self.module.LABELS.names) for c in conversations]
 
     def require_anything_of(self, checkpoint: "Checkpoint") -> None:
         """Refuse a corpus in which the checkpoint would see nothing at all.

@@ -4,10 +4,10 @@ import csv
 import hashlib
 import io
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from affectline.types import Span
+from affectline.types import Conversation, LabelSpace, Span
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,25 @@ def table(path: Path, columns: Collection[str]) -> list[tuple[int, dict[str, str
 def span_of(start: float, end: float) -> Span | None:
     """The stretch that a corpus gives for an utterance, in seconds; None where it cannot be one."""
     return Span(start, end) if 0 <= start < end else None
+
+
+def shared(conversation: Conversation, labels: LabelSpace, named: Collection[str]) -> Conversation:
+    """With the labels that a label space and a corpus have: what one of them alone names is not known.
+
+    Where one label holds, an utterance of another one does not count at all: no answer would be right.
+    `named`: what the corpus' annotators could name; its conversations may say that they could less.
+    """
+
+    def kept(emotions: frozenset[str] | None) -> frozenset[str] | None:
+        some = None if emotions is None else emotions & {*labels.names}
+        return some if some or labels.multilabel else None
+
+    said = named if conversation.labels is None else {*named} & {*conversation.labels}
+    return replace(
+        conversation,
+        labels=tuple(name for name in labels.names if name in said),
+        utterances=tuple(replace(u, emotions=kept(u.emotions)) for u in conversation),
+    )
 
 
 def held_out(names: Iterable[str]) -> frozenset[str]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from affectline.batch import Features
 from affectline.checkpoint import Checkpoint, save
-from affectline.epochs import Augment, Drawn, Epochs, Shuffled, View
+from affectline.epochs import Augment, Drawn, Epochs, Shuffled, View, rows_of
 from affectline.evaluation import Truth
 from affectline.evaluation.metrics import choose_one, decision_metrics
 from affectline.features import Extractor, extract
@@ -70,7 +70,8 @@ class Recipe:
     says of where its training data come from, and under which licence. `start`: puts weights that were learnt
     elsewhere into the new model. `view`: what training sees of a conversation, another thing each epoch, so
     that its features are made as it goes, by `workers` processes. `windows`: what dev, and all that is judged
-    later, see of a long utterance. `made_up`: adds utterances that the corpora lack, to every part.
+    later, see of a long utterance. `draw`: how many conversations of each corpus of a mixture an epoch sees;
+    all of those that it does not name. `made_up`: adds utterances that the corpora lack, to every part.
     """
 
     labels: LabelSpace
@@ -85,6 +86,7 @@ class Recipe:
     augment: Augment | None = None
     view: View | None = None
     workers: int = 0
+    draw: Mapping[str, int] | None = None
     windows: EvenWindows | None = None
     start: Callable[[nn.Module], None] | None = None
     made_up: "Callable[[Data], Data] | None" = None
@@ -93,6 +95,10 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.select not in SELECT:
             raise ValueError(f"select is {self.select!r}; there are {', '.join(SELECT)}")
+        if self.view and self.draw:
+            raise ValueError(
+                "a recipe with a view sees all of its corpus in each epoch; take draw or view away"
+            )
         if self.windows and self.windows.count > 1 and getattr(self.model, "context", True):
             raise ValueError(
                 f"{self.model.__name__} answers by the conversation, and {self.windows} tear it apart; give 1"
@@ -135,6 +141,9 @@ def load(recipe: Recipe, root: Path, split: str, progress: Progress = lambda *_:
         raise ValueError(
             f"{root / recipe.corpus} has no utterance in its part {split!r}; get the corpus again"
         )
+
+    if recipe.draw and split == "train":
+        rows_of(conversations, recipe.draw)  # refused before anything is extracted
 
     def require(there: bool, stream: str) -> None:
         if not there:
@@ -318,7 +327,7 @@ def _epochs(recipe: Recipe, train: Data) -> Epochs:
     talks, labels, size, seed = train.conversations, recipe.labels, recipe.train.batch, recipe.train.seed
     if recipe.view:
         return Drawn(talks, recipe.extractors, labels, size, seed, recipe.view, recipe.workers)
-    return Shuffled(talks, train.features, labels, size, seed, recipe.augment)
+    return Shuffled(talks, train.features, labels, size, seed, recipe.augment, recipe.draw)
 
 
 def _targets(data: Data, labels: LabelSpace) -> Float[Tensor, "utterance classes"]:
