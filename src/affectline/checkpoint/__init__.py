@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
 from itertools import chain, islice
@@ -20,7 +20,7 @@ from affectline.abstention import Abstention, evidence
 from affectline.batch import Features
 from affectline.checkpoint.vectors import Vectors
 from affectline.corpora.synthetic import Pointer
-from affectline.features import Extractor, extract
+from affectline.features import Array, Extractor, extract
 from affectline.features.audio_mel import Mel
 from affectline.features.audio_passt import PaSST
 from affectline.features.audio_samples import Samples
@@ -87,11 +87,13 @@ class Checkpoint:
         self,
         conversations: Sequence[Conversation],
         *,
+        memo: MutableMapping[str, Array] | None = None,
         progress: Callable[[float], None] = lambda _share: None,
     ) -> list[list[Prediction]]:
         """Predictions for every utterance of every conversation.
 
-        A model without context sees a few utterances at a time, so that an hour of video never is in memory.
+        A model without context sees a few utterances at a time, so that an hour of video never is in memory,
+        unless there is a `memo`: as in `extract`.
         """
         spoken = [c for c in conversations if len(c)]
         pieces = spoken if self.model.context else [p for c in spoken for p in _pieces(c)]
@@ -100,7 +102,7 @@ class Checkpoint:
         for start in range(0, len(pieces), size):
             chunk = pieces[start : start + size]
             seen = [w for c in chunk for w in self.windows(c)] if self.windows else chunk
-            flat += self.decode(seen, extract(seen, self.extractors))
+            flat += self.decode(seen, extract(seen, self.extractors, memo=memo))
             progress((start + len(chunk)) / len(pieces))
         rest = iter(flat)
         return [list(islice(rest, len(c))) for c in conversations]

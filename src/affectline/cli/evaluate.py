@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from tyro.conf import Positional, arg
 
-from affectline.cli import matrix, terminal
+from affectline.cli import corpora_matrix, modes_matrix, terminal
 from affectline.cli.judging import Corpus, results
 from affectline.cli.options import Device, UsageError, find_checkpoint, find_root, usage
 from affectline.cli.tables import Shown, between, estimated, number
@@ -25,6 +25,7 @@ def evaluate(
     against: Annotated[tuple[str, ...], arg(metavar="CHECKPOINT...", help_behavior_hint="")] = (),
     out: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None,
     reliability: Annotated[Path | None, arg(metavar="FILE.svg", help_behavior_hint="")] = None,
+    matrix: Annotated[bool, arg(help_behavior_hint="")] = False,
     device: Device = "auto",
     json: Annotated[bool, arg(help_behavior_hint="")] = False,
     markdown: Annotated[bool, arg(help_behavior_hint="")] = False,
@@ -43,6 +44,7 @@ def evaluate(
       affectline evaluate base goemotions --root corpora
       affectline evaluate runs/audio/seed0 runs/audio/seed1 ravdess --without video --json
       affectline evaluate base runs/meld/seed0,runs/meld/seed1 goemotions,meld,elderreact --markdown
+      affectline evaluate runs/mosi/seed* mosi --matrix --out matrix.json
 
     Args:
         names: Checkpoints (an installed name or a folder), then a corpus: goemotions, ravdess, meld, mosi ...
@@ -54,6 +56,8 @@ def evaluate(
         out: Also write the JSON here.
         reliability: Draw here, for each label, how often it holds over its score, and the calibration error
             beside that of perfect scores; of several checkpoints the first.
+        matrix: Also judge with each subset of the modes that the checkpoint finds in the corpus, with ever
+            more utterances that lost one of them, and with noise; for one corpus.
         device: What computes: auto takes cuda, mps or cpu.
         json: Print the results as JSON.
         markdown: Print the tables as Markdown, to be pasted into a README or a paper.
@@ -67,31 +71,44 @@ def evaluate(
     *checkpoints, corpus = names
     corpora = terminal.split(corpus)
     models = [terminal.split(name) for name in checkpoints] if len(corpora) > 1 else [checkpoints]
-    for option, given in {"--against": against, "--reliability": reliability}.items():
+    for option, given in {"--against": against, "--reliability": reliability, "--matrix": matrix}.items():
         if len(corpora) > 1 and given:
             raise UsageError(f"{option} is for one corpus, not {corpus}; give one, or leave {option} out")
+    if matrix and against:
+        raise UsageError("--matrix is of one model: leave --against out, and ask about the other by itself")
     from affectline.analyze import find_device
 
     with usage():
         folder, on = find_root(root), find_device(device)
         for name in (*(name for model in models for name in model), *against):
             find_checkpoint(name)
-        read = [Corpus.read(name, folder, split, without) for name in corpora]
+        read = [Corpus.read(name, folder, split) for name in corpora]
+        if matrix:
+            modes_matrix.check(read[0], checkpoints, without)
+        read = [one.without(without) for one in read]
     with terminal.Stages() as stages:
         stages.begin(f"{corpus} {split}")
         if len(corpora) > 1:
-            found = matrix.results(models, read, device=on, stages=stages)
+            found = corpora_matrix.results(models, read, device=on, stages=stages)
         else:
             found = results(read[0], checkpoints, against=against, device=on, stages=stages)
             found |= {"corpus": corpus, "checkpoints": checkpoints}
+            if matrix:
+                found["matrix"] = modes_matrix.results(read[0], checkpoints, device=on, stages=stages)
     found |= {"split": split, "without": list(without)}
     if reliability is not None:
         from affectline.evaluation.diagrams import reliability_svg
         from affectline.files import atomic_write
 
         atomic_write(reliability, reliability_svg({f"{checkpoints[0]} on {corpus} {split}": found}))
-    _write(found, matrix.tables(found) if len(corpora) > 1 else _tables(found), out, json, markdown)
+    _write(found, _shown(found), out, json, markdown)
     return 0
+
+
+def _shown(found: dict[str, Any]) -> Sequence[Shown]:
+    if "cells" in found:
+        return corpora_matrix.tables(found)
+    return modes_matrix.tables(found, METRICS) if "matrix" in found else _tables(found)
 
 
 def _write(

@@ -34,14 +34,22 @@ class Corpus:
     conversations: "Sequence[Conversation]"
 
     @classmethod
-    def read(cls, name: str, root: Path, split: str, lost: Sequence[str]) -> "Corpus":
-        """The part of this name, without what is to be taken away.
+    def read(cls, name: str, root: Path, split: str) -> "Corpus":
+        """The part of this name.
 
         Raises:
-            ValueError: there is no such corpus, part, modality or stream.
+            ValueError: there is no such corpus or part.
         """
         module, folder = find_corpus(name), root / name
-        return cls(name, module, folder, [without(c, lost) for c in module.read(folder, split)])
+        return cls(name, module, folder, module.read(folder, split))
+
+    def without(self, lost: Sequence[str]) -> "Corpus":
+        """The same, with these modalities or streams taken away.
+
+        Raises:
+            ValueError: there is no such modality.
+        """
+        return replace(self, conversations=[without(c, lost) for c in self.conversations])
 
 
 def results(
@@ -159,9 +167,11 @@ class Judge:
         Raises:
             NotJudgedError: where no utterance has anything of any of its streams.
         """
+        from affectline.features import content_of
+
         items = [(c, n) for c in self.conversations for n in range(len(c))]
         for e in self.extractors(checkpoint):
-            if any(c.utterances[n].has(e.stream) and e.content(c, n) is not None for c, n in items):
+            if any(content_of(e, c, n) is not None for c, n in items):
                 return
         streams = ", ".join(e.stream for e in checkpoint.extractors)
         raise NotJudgedError(f"no utterance has anything of {streams}: the checkpoint would answer blindly")
@@ -175,20 +185,21 @@ class Judge:
 
     def run(self, checkpoint: "Checkpoint", name: str, stages: terminal.Stages) -> "Run":
         """The scores of a checkpoint, and the thresholds that hold for what each utterance has."""
-        import numpy as np
+        from affectline.evaluation.robustness import run_of
 
-        from affectline.checkpoint import subset
-        from affectline.evaluation import Run
+        checkpoint = self.seeing(checkpoint, name)
+        rows = checkpoint.predict(self.shared(self.conversations), progress=lambda share: stages(name, share))
+        return run_of(checkpoint, [prediction for row in rows for prediction in row])
 
+    def seeing(self, checkpoint: "Checkpoint", name: str) -> "Checkpoint":
+        """The checkpoint as it looks at this corpus.
+
+        Raises:
+            ValueError: where it answers other labels than the first one.
+        """
         if checkpoint.labels != self.labels:
             raise ValueError(f"{name} has the labels {checkpoint.labels}, the first checkpoint {self.labels}")
-        checkpoint = replace(checkpoint, extractors=self.extractors(checkpoint))
-        rows = checkpoint.predict(self.shared(self.conversations), progress=lambda share: stages(name, share))
-        predictions = [prediction for row in rows for prediction in row]
-        half = (0.5,) * len(self.labels.names)
-        scores = [[p.scores[label] for label in self.labels.names] for p in predictions]
-        thresholds = [checkpoint.thresholds.get(subset(p.modalities), half) for p in predictions]
-        return Run(np.array(scores), np.array(thresholds))
+        return replace(checkpoint, extractors=self.extractors(checkpoint))
 
 
 def _by_speaker(conversations: "Sequence[Conversation]") -> bool:

@@ -75,6 +75,12 @@ def extract(
     return [[next(rows, {}) for _ in c] for c in conversations]
 
 
+def content_of(extractor: Extractor, conversation: Conversation, index: int) -> str | None:
+    """A hash of what an extractor reads of an utterance; None where that is missing, declared or in fact."""
+    there = conversation.utterances[index].has(extractor.stream)
+    return extractor.content(conversation, index) if there else None
+
+
 def _column(
     extractor: Extractor,
     items: Sequence[Item],
@@ -100,9 +106,7 @@ def _column(
 
 
 def _key(extractor: Extractor, conversation: Conversation, index: int) -> str | None:
-    if not conversation.utterances[index].has(extractor.stream):
-        return None
-    content = extractor.content(conversation, index)
+    content = content_of(extractor, conversation, index)
     if content is None:
         return None
     return f"{extractor.stream}-{hashlib.sha256(f'{extractor!r} {content}'.encode()).hexdigest()}"

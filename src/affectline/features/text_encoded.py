@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from affectline.features.text_turns import Turns, context_hash
 from affectline.features.text_windows import Windows
 from affectline.nn.conversation_encoder import ConversationEncoder
 from affectline.nn.text_encoder import TextEncoder
-from affectline.types import Conversation
+from affectline.types import Conversation, Modality
 
 WHERE = "contexts.text.features."  # the encoder's weights in those of a MultiEMO
 
@@ -45,7 +45,7 @@ class Encoded:
         return (self.width,)
 
     def content(self, conversation: Conversation, index: int) -> str | None:
-        said = context_hash(conversation, index)
+        said = context_hash(conversation, index, self.stream)
         return said and f"{said} {_trained(self.checkpoint).sha256}"
 
     def __call__(self, items: Sequence[Item]) -> list[Float32[np.ndarray, "1 width"]]:
@@ -56,11 +56,17 @@ class Encoded:
     @torch.inference_mode()
     def _encode(self, conversation: Conversation) -> Float32[np.ndarray, "utterance width"]:
         found = _trained(self.checkpoint)
-        (row,) = extract([conversation], [found.pieces])
+        (row,) = extract([_as_heard(conversation, self.stream)], [found.pieces])
         said = [torch.from_numpy(u[found.pieces.stream]) for u in row]
         pieces = pad_sequence([torch.zeros(1, dtype=torch.int64), *said], batch_first=True)[1:]
         mask = torch.arange(pieces.shape[1]) < torch.tensor([[len(s)] for s in said])
         return found.encoder(pieces[None], mask[None])[0].numpy()
+
+
+def _as_heard(conversation: Conversation, stream: str) -> Conversation:
+    """Whoever lost this stream says nothing to the others either."""
+    heard = [u if u.has(stream) else replace(u, missing=u.missing | {Modality.TEXT}) for u in conversation]
+    return replace(conversation, utterances=tuple(heard))
 
 
 @dataclass(frozen=True)

@@ -42,11 +42,15 @@ class Turns:
         return [np.array(e.ids, np.int64) for e in found]
 
 
-def context_hash(conversation: Conversation, index: int) -> str | None:
-    """A hash of an utterance in all that is said around it, and by whom; None where it has no words."""
+def context_hash(conversation: Conversation, index: int, stream: str) -> str | None:
+    """A hash of an utterance in all that is said around it, and by whom; None where it has no words.
+
+    What others say counts but for those that lost `stream`.
+    """
     if words_hash(conversation, index) is None:
         return None
-    whole = "\n".join(turn(conversation, n) for n in range(len(conversation)))
+    said = [turn(conversation, n) if u.has(stream) else "" for n, u in enumerate(conversation)]
+    whole = "\n".join(said)
     return hashlib.sha256(f"{index} {whole}".encode()).hexdigest()
 
 

@@ -42,7 +42,7 @@ class Windows:
     stored = False
 
     def content(self, conversation: Conversation, index: int) -> str | None:
-        return context_hash(conversation, index)
+        return context_hash(conversation, index, self.stream)
 
     def __call__(self, items: Sequence[Item]) -> list[Int64[np.ndarray, " _time"]]:
         return [self._window(conversation, index) for conversation, index in items]
@@ -62,9 +62,10 @@ class Windows:
         return np.array([*first, *past, *between, *own, *between, *future, *last], np.int64)
 
     def _turn(self, conversation: Conversation, index: int) -> tuple[int, ...]:
-        """None where nobody spoke, or without words."""
+        """None where nobody spoke, without words, and where they are lost."""
         spoken = 0 <= index < len(conversation) and words_hash(conversation, index) is not None
-        return _pieces(self.encoder, turn(conversation, index)) if spoken else ()
+        there = spoken and conversation.utterances[index].has(self.stream)
+        return _pieces(self.encoder, turn(conversation, index)) if there else ()
 
 
 @cache
