@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from affectline.evaluation.damage import modes_of
-from affectline.evaluation.robustness import Answer, Plan, ask
 from benchmarks._record import parser, record
 from benchmarks.side_by_side import FAMILIES, Family, fused_late, of_multiemo, of_seed, read
 from scipy.special import softmax
 from torch import nn
 
 from affectline.evaluation import Run, Truth
+from affectline.evaluation.damage import modes_of
 from affectline.evaluation.report import compare_headlines
+from affectline.evaluation.robustness import Answer, Plan, ask
 from affectline.features import extract
 from affectline.machines import Machines
 from affectline.models import infer
