@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -19,6 +19,7 @@ from affectline.evaluation.metrics import choose_one, decision_metrics
 from affectline.features import Extractor, extract
 from affectline.features.even_windows import EvenWindows
 from affectline.features.text_words import Words
+from affectline.features.video_faces import seen_whole
 from affectline.machines import Machines
 from affectline.models import Inferred, infer
 from affectline.models.semul_pcd import SeMuLPCD
@@ -72,6 +73,7 @@ class Recipe:
     that its features are made as it goes, by `workers` processes. `windows`: what dev, and all that is judged
     later, see of a long utterance. `draw`: how many conversations of each corpus of a mixture an epoch sees;
     all of those that it does not name. `made_up`: adds utterances that the corpora lack, to every part.
+    `encoders`: are trained before, each in the folder of its name below this one's; `Vectors` read them.
     """
 
     labels: LabelSpace
@@ -90,6 +92,7 @@ class Recipe:
     windows: EvenWindows | None = None
     start: Callable[[nn.Module], None] | None = None
     made_up: "Callable[[Data], Data] | None" = None
+    encoders: "Mapping[Modality, Recipe]" = field(default_factory=dict)
     data: str = ""
 
     def __post_init__(self) -> None:
@@ -231,19 +234,21 @@ def train_recipe(
 
     Of several processes each gives the checkpoint, and rank 0 alone writes it.
     """
-    from affectline.recipes import decisions, joining  # which need this module
+    from affectline.recipes import decisions, encoders, joining  # which need this module
 
+    how: Any = {"seed": seed, "machines": machines, "resume": resume, "progress": progress}
     if isinstance(recipe, Fusion):
-        return joining.train(
-            recipe, root, out, name=name, seed=seed, machines=machines, resume=resume, progress=progress
-        )
-    recipe = replace(recipe, train=replace(recipe.train, seed=seed))
+        return joining.train(recipe, root, out, name=name, **how)
+    encoders.train_parts(recipe.encoders, root, out, **how)
+    recipe = replace(encoders.encoded(recipe, out), train=replace(recipe.train, seed=seed))
     recipe = fitted(recipe, root)
     train, dev = (load(recipe, root, split, progress) for split in ("train", "dev"))
     model = run(recipe, train, dev, out, machines=machines, resume=resume, progress=progress)
     checkpoint = decisions.finish(recipe, model, dev, name=name or out.name)
+    if recipe.encoders:  # whose corpus of faces shows nothing else; a recording does
+        checkpoint = replace(checkpoint, extractors=seen_whole(checkpoint.extractors, False))
     if leads():
-        save(checkpoint, out)
+        save(checkpoint, out, half=bool(recipe.encoders))
     return checkpoint
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,14 +18,15 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from affectline.checkpoint import Checkpoint, load, load_trained, save, trained
+from affectline.checkpoint import Checkpoint, load_trained, save, trained
 from affectline.machines import Machines
 from affectline.models import Inferred, infer
 from affectline.models.late_fusion import STREAMS, LateFusion
 from affectline.nn.ranks import leads
-from affectline.recipes import Data, Fusion, Progress, train_recipe
+from affectline.recipes import Data, Fusion, Progress
 from affectline.recipes import load as load_split
 from affectline.recipes.decisions import fit_abstention, thresholds, versions
+from affectline.recipes.encoders import train_parts
 from affectline.types import LabelSpace, Modality
 
 
@@ -40,13 +42,8 @@ def train(
     progress: Progress,
 ) -> Checkpoint:
     """Train the parts, each in a folder of its own below `out`, then join them."""
-    parts: dict[Modality, Checkpoint] = {}
-    for modality, recipe in fusion.parts.items():
-        folder = out / modality
-        done = resume and (folder / "config.json").exists()
-        told: Progress = lambda stage, *rest, m=modality: progress(f"{m}: {stage}", *rest)  # noqa: E731
-        settings = {"seed": seed, "machines": machines, "resume": resume, "progress": told}
-        parts[modality] = load(folder) if done else train_recipe(recipe, root, folder, **settings)
+    how: Any = {"seed": seed, "machines": machines, "resume": resume, "progress": progress}
+    parts = train_parts(fusion.parts, root, out, **how)
     dev = {m: load_split(recipe, root, "dev", progress) for m, recipe in fusion.parts.items()}
     checkpoint = join(fusion, parts, dev, name=name or out.name, seed=seed)
     if leads():

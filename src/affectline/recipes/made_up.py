@@ -72,4 +72,4 @@ class _Lenders:
 
     def pick(self, emotions: frozenset[str] | None, rng: np.random.Generator) -> np.ndarray | None:
         some = self.every if emotions is None else self.showing.get(emotions, ())
-        return some[rng.integers(len(some))] if len(some) else None
+        return some[int(rng.integers(len(some)))] if len(some) else None
