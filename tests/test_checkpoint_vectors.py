@@ -193,3 +193,13 @@ def test_a_damaged_encoder_is_refused_with_the_way_out(tmp_path: Path, damage: s
     with pytest.raises(ValueError, match=message):  # noqa: PT012 - when loaded, or when used
         load(tmp_path)
         Vectors(str(folder), modality, 40).content(talk(1), 0)
+
+
+def test_an_encoder_that_was_exchanged_is_noticed(tmp_path: Path) -> None:
+    of_vectors(tmp_path)
+    other = load(tmp_path / "audio")
+    with torch.no_grad():
+        next(other.model.parameters()).add_(1.0)
+    save(other, tmp_path / "audio")
+    with pytest.raises(ValueError, match="is not what .* was made with"):
+        load(tmp_path)

@@ -330,10 +330,10 @@ def _settings(extractor: Extractor, folder: Path) -> dict[str, Any]:
     settings: dict[str, Any] = {"name": type(extractor).__name__, **asdict(extractor)}  # pyright: ignore
     if "checkpoint" in settings and settings["checkpoint"] not in installed():
         path, here = (Path(os.path.realpath(p)) for p in (settings["checkpoint"], folder))
-        inside = path.is_relative_to(here)
-        settings["checkpoint"] = (
-            f"./{path.relative_to(here).as_posix()}" if inside else Path(settings["checkpoint"]).as_posix()
-        )
+        if not path.is_relative_to(here):
+            return settings | {"checkpoint": Path(settings["checkpoint"]).as_posix()}
+        settings["checkpoint"] = f"./{path.relative_to(here).as_posix()}"
+        settings["weights_sha256"] = _config(path)["weights_sha256"]
     return settings
 
 
@@ -342,10 +342,16 @@ def _found(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     inner = str(settings.get("checkpoint", ""))
     if not inner.startswith("./"):
         return dict(settings)
+    settings = dict(settings)
+    expected = settings.pop("weights_sha256")
     if not (folder / inner / "config.json").is_file():
         raise ValueError(
             f"the checkpoint {folder} lacks the folder {inner}, by which {settings['name']} reads; copy it "
             "again, with all that is in it"
+        )
+    if _config(folder / inner)["weights_sha256"] != expected:
+        raise ValueError(
+            f"{folder / inner} is not what {folder} was made with: its weights are others; copy both again"
         )
     return {**settings, "checkpoint": str(folder / inner)}
 

@@ -11,7 +11,7 @@ COVERAGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 def binary_entropy(scores: Float[np.ndarray, "row label"]) -> Float[np.ndarray, " row"]:
     """The mean binary entropy of each row's scores, in bits: `Prediction.uncertainty` for many rows."""
-    p = np.clip(scores, 1e-12, 1 - 1e-12)
+    p = np.clip(scores.astype(float), 1e-12, 1 - 1e-12)  # in 32 bits 1 - 1e-12 is 1
     return np.mean(-p * np.log2(p) - (1 - p) * np.log2(1 - p), axis=1)
 
 

@@ -47,8 +47,7 @@ def beside(other: Recipe) -> Recipe:
     weight of .1 in place of 1 has .83 for .80.
     """
     made = _made(other, SMALL)
-    train, objective = replace(made.train, epochs=12), replace(made.objective, contrast=0.1)
-    return replace(made, train=train, objective=objective)
+    return replace(made, train=replace(made.train, epochs=12), objective=Objective(contrast=0.1))
 
 
 def _made(other: Recipe, sizes: Config) -> Recipe:
