@@ -102,19 +102,23 @@ class Missing:
         for kept in subsets:
             modalities = [m for m in Modality if m in kept]
             row: dict[str, Any] = {"modes": " + ".join(modalities)}
-            for name, make in MODELS.items():
+            for name in (OURS, *OTHERS):
+                make = MODELS[name]
                 recipe = family.recipe(name, make, *modalities)
                 row[name] = family.row(f"{name}, {row['modes']}", recipe)["weighted_f1"]
             rows.append(row)
         return rows
 
 
+_memo: dict[str, np.ndarray] = {}
+"""Vectors by content, for all models: equal content is extracted once."""
+
+
 def _answer(recipe: Recipe, model: nn.Module) -> Answer:
-    """Each conversation's utterances, with what it has of each stream; equal content is extracted once."""
-    memo: dict[str, np.ndarray] = {}
+    """Each conversation's utterances, with what it has of each stream."""
 
     def answer(talks: Sequence[Conversation]) -> Run:
-        features = extract(talks, recipe.extractors, memo=memo)
+        features = extract(talks, recipe.extractors, memo=_memo)
         logits = infer(model, talks, features, recipe.labels).logits
         return Run(softmax(logits, axis=1), np.full(logits.shape[1], 0.5))
 

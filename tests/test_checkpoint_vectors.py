@@ -201,5 +201,5 @@ def test_an_encoder_that_was_exchanged_is_noticed(tmp_path: Path) -> None:
     with torch.no_grad():
         next(other.model.parameters()).add_(1.0)
     save(other, tmp_path / "audio")
-    with pytest.raises(ValueError, match="is not what .* was made with"):
+    with pytest.raises(ValueError, match=r"is not what .* was made with"):
         load(tmp_path)

@@ -55,7 +55,10 @@ def test_the_answer_is_that_of_the_figure_utterance_by_utterance() -> None:
     ]
     c = model.man(dict(zip(STREAMS, f, strict=True)))
     assert model.space is not None
-    z = torch.zeros(*real.shape, CONFIG.dim)
+    z, alone_too = torch.zeros(*real.shape, CONFIG.dim), torch.zeros(*real.shape, CONFIG.classes)
+    by_itself = [
+        (x * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1) for x, mask in f
+    ]
     for n, (row, column) in enumerate(real.nonzero().tolist()):
         own = torch.stack([c[s][n] for s in STREAMS])[None]
         there = torch.tensor([[bool(batch.streams[s].mask[row, column].any()) for s in STREAMS]])
@@ -64,13 +67,26 @@ def test_the_answer_is_that_of_the_figure_utterance_by_utterance() -> None:
         q = sum(w * x for w, x in zip(weights(scores, there)[0], own[0], strict=True))
         parts = [own[0, m] if there[0, m] else guess[0, m] for m in range(len(STREAMS))]
         z[row, column] = model.join(torch.cat([torch.as_tensor(q), *parts]))
+        for w, head, x in zip(weights(scores, there)[0], model.heads, by_itself, strict=True):
+            alone_too[row, column] += w * head(x[n])
     around = torch.cat([z, model.speaker(z, batch.speakers, real), model.dialogue(z, real)], dim=2)
-    expected = around[real] @ model.classify.weight.T + model.classify.bias
+    expected = around[real] @ model.classify.weight.T + model.classify.bias + alone_too[real]
     out = model(batch)
     torch.testing.assert_close(out.logits[real], expected)
-    for m, stream, head in zip(Modality, STREAMS, model.heads, strict=True):
+    for m, x, head in zip(Modality, by_itself, model.heads, strict=True):
         here = out.present[m][real]
-        torch.testing.assert_close(out.by_modality[m][real][here], head(c[stream][here]))
+        torch.testing.assert_close(out.by_modality[m][real][here], head(x[here]))
+
+
+@torch.no_grad()
+def test_what_a_modality_says_by_itself_is_its_own_whatever_the_others_hold() -> None:
+    model, batch = built(), with_steps()
+    words = replace(batch.streams["text.words"], values=batch.streams["text.words"].values + 3)
+    other = replace(batch, streams={**batch.streams, "text.words": words})
+    here, there = model(batch), model(other)
+    for m in (Modality.AUDIO, Modality.VIDEO):
+        torch.testing.assert_close(here.by_modality[m], there.by_modality[m])
+    assert (here.by_modality[Modality.TEXT] - there.by_modality[Modality.TEXT]).abs().max() > 1e-3
 
 
 @torch.no_grad()

@@ -83,10 +83,12 @@ class EmoJE(nn.Module):
     Where a conversation has nothing at all, the answer is how common the classes are in the train part.
 
     Paper: keeps "mode-invariant and mode-exclusive" parts, and details in space and time of the dialogue.
-    Here:  q is the invariant part, the descriptors side by side the exclusive one; a layer joins them, and
-           what follows is AMuSE's (III-D), but that the classifier sees the utterance itself beside what is
-           around it: on CMU-MOSI, by dev, the surroundings alone know less. An utterance of which nothing is
-           there keeps its place among the others, as the joint space tells it from nothing.
+    Here:  q is the invariant part, the descriptors side by side the exclusive one; a layer joins them. What
+           each mode says by itself, before it sees the others, is part of the answer too, weighted as q is:
+           a head on c_m would learn from the words what it calls the voice. What follows is AMuSE's (III-D),
+           but that the classifier sees the utterance itself beside what is around it: on CMU-MOSI, by dev,
+           the surroundings alone know less. An utterance of which nothing is there keeps its place among the
+           others, as the joint space tells it from nothing.
     """
 
     context = True
@@ -144,8 +146,11 @@ class EmoJE(nn.Module):
         z = turns(self.join(torch.cat([q, whole.flatten(1)], dim=1)), real)
         around = [self.speaker(z, batch.speakers, real), self.dialogue(z, real)]
         logits = self.classify(self.dropout(torch.cat([z, *around], dim=2)))
+        own = self.dropout(torch.stack([_mean(*x) for x in f.values()], dim=1))
+        said = torch.stack([head(x) for head, x in zip(self.heads, own.unbind(dim=1), strict=True)], dim=1)
+        logits = logits + turns((weights(s, there)[..., None] * said).sum(dim=1), real)
         something = turns(there.any(dim=1), real).any(dim=1)[:, None, None]
-        by_modality, present = self._alone(c, there)
+        by_modality, present = self._alone(said, there)
         return Output(
             logits=torch.where(something, logits, self.prior),
             by_modality={m: turns(said, real) for m, said in by_modality.items()},
@@ -165,10 +170,9 @@ class EmoJE(nn.Module):
         return found.clamp(*TEMPERATURES)[0]
 
     def _alone(
-        self, c: Float[Tensor, "n mode dim"], there: Bool[Tensor, "n mode"]
+        self, said: Float[Tensor, "n mode classes"], there: Bool[Tensor, "n mode"]
     ) -> tuple[dict[Modality, Float[Tensor, "n classes"]], dict[Modality, Bool[Tensor, " n"]]]:
         """What each modality says by itself: the mean of what its modes say that are there."""
-        said = torch.stack([head(x) for head, x in zip(self.heads, c.unbind(dim=1), strict=True)], dim=1)
         of = [modality_of(stream) for stream in self.streams]
         logits, present = {}, {}
         for modality in dict.fromkeys(of):
@@ -178,6 +182,12 @@ class EmoJE(nn.Module):
             logits[modality] = total / here.sum(dim=1, keepdim=True).clamp(min=1)
             present[modality] = here.any(dim=1)
         return logits, present
+
+
+def _mean(x: Float[Tensor, "n time dim"], mask: Bool[Tensor, "n time"]) -> Float[Tensor, "n dim"]:
+    """Over the steps that are there; 0 where none is."""
+    counts = mask[..., None].to(x.dtype)
+    return (x * counts).sum(dim=1) / counts.sum(dim=1).clamp(min=1)
 
 
 @dataclass(frozen=True, kw_only=True)
