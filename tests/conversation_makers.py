@@ -87,9 +87,3 @@ def spoilt(batch: Batch) -> Batch:
         for n, s in batch.streams.items()
     }
     return replace(batch, streams=streams)
-
-
-def with_another_voice(batch: Batch) -> Batch:
-    """The same, but what is in the stream of the voice is far from what it was."""
-    voice = batch.streams["audio.voice"]
-    return replace(batch, streams={**batch.streams, "audio.voice": Stream(voice.values * 9 + 4, voice.mask)})

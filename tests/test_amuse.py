@@ -5,13 +5,11 @@ import pytest
 import torch
 from conversation_makers import (
     LABELS,
-    LOST,
     STREAMS,
     alone,
     batch_of,
     spoilt,
     talks,
-    with_another_voice,
     with_steps,
 )
 
@@ -53,26 +51,6 @@ def test_padding_does_not_change_the_answer_whatever_stands_in_it(make: type) ->
     for row, length in enumerate(batch.mask.sum(dim=1).tolist()):
         by_itself = model(alone(batch, row)).logits[0]
         torch.testing.assert_close(together[row, :length], by_itself, atol=1e-5, rtol=1e-4)
-
-
-@pytest.mark.parametrize("gone", LOST)
-def test_every_set_of_modalities_gives_finite_answers_and_gradients(gone: tuple[str, ...]) -> None:
-    model = built().train()
-    terms = Objective()(model, spoilt(with_steps().without(*gone)))
-    sum(terms.values(), torch.zeros(())).backward()
-    assert all(torch.isfinite(t) for t in terms.values())
-    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
-
-
-@torch.no_grad()
-def test_a_modality_that_is_lost_says_nothing_and_one_that_is_there_does() -> None:
-    model, batch = built(), batch_of()
-    loud = with_another_voice(batch)
-    silent = [model(b.without("audio")).logits[batch.mask] for b in (batch, loud)]
-    torch.testing.assert_close(*silent)
-    heard = [model(b).logits[batch.mask] for b in (batch, loud)]
-    assert (heard[0] - heard[1]).abs().max() > 1e-3
-    assert not model(batch.without("audio")).present[Modality.AUDIO].any()
 
 
 @torch.no_grad()

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from conversation_makers import LABELS, LOST, STREAMS, alone, batch_of, spoilt, talks, with_steps
+from conversation_makers import LABELS, STREAMS, alone, batch_of, spoilt, talks, with_steps
 from torch.nn.functional import cosine_similarity
 
-from affectline.batch import Batch, Stream, collate
+from affectline.batch import Batch, collate
 from affectline.checkpoint import Checkpoint, load, save
 from affectline.losses import binary_cross_entropy, focal, rating_cross_entropy
 from affectline.machines import Machines
@@ -97,46 +97,6 @@ def test_padding_does_not_change_the_answer_whatever_stands_in_it(make: type) ->
     for row, length in enumerate(batch.mask.sum(dim=1).tolist()):
         by_itself = model(alone(batch, row)).logits[0]
         torch.testing.assert_close(together[row, :length], by_itself, atol=1e-5, rtol=1e-4)
-
-
-@pytest.mark.parametrize("gone", LOST)
-def test_every_set_of_modalities_gives_finite_answers_and_gradients(gone: tuple[str, ...]) -> None:
-    model = built().train()
-    terms = Objective()(model, spoilt(with_steps().without(*gone)))
-    sum(terms.values(), torch.zeros(())).backward()
-    assert all(torch.isfinite(t) for t in terms.values())
-    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("joint", [CONFIG.joint, 0])
-@pytest.mark.parametrize("stream", STREAMS)
-def test_a_mode_that_is_lost_says_nothing_and_one_that_is_there_does(stream: str, joint: int) -> None:
-    model, batch = built(replace(CONFIG, joint=joint)), batch_of()
-    values, mask = batch.streams[stream].values, batch.streams[stream].mask
-    here, other = (
-        replace(batch, streams={**batch.streams, stream: Stream(x, mask)}) for x in (values, values * 9 + 4)
-    )
-    none = torch.zeros_like(mask)
-    unseen = [
-        replace(batch, streams={**batch.streams, stream: Stream(x, none)}) for x in (values, values * 9 + 4)
-    ]
-    silent = [model(b).logits[batch.mask] for b in unseen]
-    torch.testing.assert_close(*silent, rtol=0, atol=0)
-    heard = [model(b).logits[batch.mask] for b in (here, other)]
-    assert (heard[0] - heard[1]).abs().max() > 1e-4
-    assert (heard[0] - silent[0]).abs().max() > 1e-4
-
-
-@torch.no_grad()
-def test_where_there_is_nothing_at_all_the_classes_are_as_common_as_in_the_train_part() -> None:
-    model, batch = built(), batch_of()
-    out = model(batch.without(*Modality))
-    count = batch.targets[batch.mask].sum(dim=0) + 1
-    torch.testing.assert_close(
-        out.logits[batch.mask].softmax(dim=1), (count / count.sum()).expand(int(batch.mask.sum()), -1)
-    )
-    assert not any(there.any() for there in out.present.values())
 
 
 @torch.no_grad()

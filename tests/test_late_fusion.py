@@ -53,13 +53,6 @@ def test_one_modality_alone_is_its_own_classifier(model: LateFusion, only: Modal
     torch.testing.assert_close(out.logits[batch.mask], out.by_modality[only][batch.mask])
 
 
-@torch.no_grad()
-def test_nothing_at_all_gives_the_prior(model: LateFusion) -> None:
-    batch = batch_of().without(*Modality)
-    logits = model(batch).logits[batch.mask]
-    torch.testing.assert_close(logits, model.prior.detach().expand_as(logits))
-
-
 def test_calibrating_twice_is_calibrating_by_both(model: LateFusion) -> None:
     torch.manual_seed(0)
     other = LateFusion(Config(classes=7, audio=8)).eval()

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conversation_makers import LABELS, LOST, STREAMS, batch_of, spoilt, talks, with_another_voice
+from conversation_makers import LABELS, STREAMS, batch_of, spoilt, talks
 from torch.nn.functional import relu
 
 from affectline.batch import collate
@@ -68,27 +68,6 @@ def test_what_stands_in_padding_reaches_no_gradient() -> None:
     batch = spoilt(batch_of())
     sum(Objective(counts=COUNTS)(model, batch).values(), torch.zeros(())).backward()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
-
-
-@pytest.mark.parametrize("gone", LOST)
-def test_every_set_of_modalities_gives_finite_answers_and_gradients(gone: tuple[str, ...]) -> None:
-    model = built().train()
-    batch = batch_of().without(*gone)
-    terms = Objective(counts=COUNTS, hgr="paper")(model, batch)
-    sum(terms.values(), torch.zeros(())).backward()
-    assert all(torch.isfinite(t) for t in terms.values())
-    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
-
-
-@torch.no_grad()
-def test_a_modality_that_is_lost_says_nothing_and_one_that_is_there_does() -> None:
-    model, batch = built(), batch_of()
-    loud = with_another_voice(batch)
-    silent = [model(b.without("audio")).logits[batch.mask] for b in (batch, loud)]
-    torch.testing.assert_close(*silent)
-    heard = [model(b).logits[batch.mask] for b in (batch, loud)]
-    assert (heard[0] - heard[1]).abs().max() > 1e-3
-    assert (heard[0] - silent[0]).abs().max() > 1e-3
 
 
 @torch.no_grad()

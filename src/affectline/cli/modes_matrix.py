@@ -1,6 +1,7 @@
 """A model with each subset of its modes, with more and more of each lost, and with noise."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from affectline.cli import judging, terminal
@@ -8,9 +9,6 @@ from affectline.cli.tables import Shown, between, estimated, number
 
 if TYPE_CHECKING:
     import torch
-
-    from affectline.checkpoint import Checkpoint
-    from affectline.evaluation.damage import Mode
 
 WIDE = 3
 """Metrics beside one another: as many as a terminal has room for."""
@@ -23,9 +21,11 @@ def check(corpus: judging.Corpus, checkpoints: Sequence[str], without: Sequence[
         ValueError: the mode, and those there are.
     """
     from affectline.checkpoint import load
-    from affectline.evaluation.damage import find
+    from affectline.evaluation.damage import find, modes_of
 
-    modes = _modes(corpus, load(checkpoints[0]), checkpoints[0])
+    checkpoint = load(checkpoints[0])
+    judge = judging.Judge(corpus.module, corpus.conversations, checkpoint.labels)
+    modes = modes_of(judge.seeing(checkpoint, checkpoints[0]).extractors, corpus.conversations)
     gone = [mode for name in without for mode in find(modes, name)]
     if all(mode in gone for mode in modes):
         raise ValueError(f"--without {' '.join(without)}: that is all that the checkpoint has; leave some")
@@ -44,40 +44,27 @@ def results(
         ValueError: the checkpoints do not read the same streams.
     """
     from affectline.checkpoint import load
+    from affectline.evaluation.damage import modes_of
     from affectline.evaluation.robustness import Plan, answer_of, ask
 
-    first = load(checkpoints[0])
-    modes = _modes(corpus, first, checkpoints[0])
-    judge = judging.Judge(corpus.module, corpus.conversations, first.labels)
-    conversations = judge.shared(corpus.conversations)
-    plan, asked = Plan.of(modes, conversations), []
-    for name in checkpoints:
-        checkpoint = judge.seeing(load(name, device), name)
-        ours, theirs = ([e.stream for e in c.extractors] for c in (first, checkpoint))
-        if ours != theirs:
+    loaded = [load(name, device) for name in checkpoints]
+    judge = judging.Judge(corpus.module, corpus.conversations, loaded[0].labels)
+    seeing = [judge.seeing(c, name) for c, name in zip(loaded, checkpoints, strict=True)]
+    streams = [", ".join(e.stream for e in c.extractors) for c in seeing]
+    for name, read in zip(checkpoints, streams, strict=True):
+        if read != streams[0]:
             raise ValueError(
-                f"{name} reads {', '.join(theirs)}, the first checkpoint {', '.join(ours)}: a matrix is of "
-                "one model, whose seeds read the same; give each model by itself"
+                f"{name} reads {read}, the first checkpoint {streams[0]}: a matrix is of one model, whose "
+                "seeds read the same; give each model by itself"
             )
-        stage = f"{name} with less"
-        asked.append(
-            ask(
-                answer_of(checkpoint),
-                conversations,
-                plan.damages,
-                apart=not checkpoint.model.context,
-                progress=lambda share, stage=stage: stages(stage, share),
-            )
-        )
+    conversations = judge.shared(corpus.conversations)
+    plan, asked = Plan.of(modes_of(seeing[0].extractors, conversations), conversations), []
+    for name, checkpoint in zip(checkpoints, seeing, strict=True):
+        answer, apart, stage = answer_of(checkpoint), not checkpoint.model.context, f"{name} with less"
+        told = partial(stages, stage)
+        asked.append(ask(answer, conversations, plan.damages, apart=apart, progress=told))
     truth = judge.truth(corpus.conversations)
-    return plan.judge(truth, asked, progress=lambda share: stages("resampling the matrix", share))
-
-
-def _modes(corpus: judging.Corpus, checkpoint: "Checkpoint", name: str) -> "tuple[Mode, ...]":
-    from affectline.evaluation.damage import modes_of
-
-    judge = judging.Judge(corpus.module, corpus.conversations, checkpoint.labels)
-    return modes_of(judge.seeing(checkpoint, name).extractors, corpus.conversations)
+    return plan.judge(truth, asked, progress=partial(stages, "resampling the matrix"))
 
 
 def tables(found: dict[str, Any], metrics: Sequence[str]) -> list[Shown]:
