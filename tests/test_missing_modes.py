@@ -41,7 +41,7 @@ class Case:
         if isinstance(model, amuse.AMuSE | emoje.EmoJE | multiemo.MultiEMO):
             model.fit(talks()[1])
         if isinstance(model, emoje.EmoJE):
-            model.fit_prior(batch_of().targets[batch_of().mask])
+            model.fit_prior(*(x[batch_of().mask] for x in (batch_of().targets, batch_of().known)))
         if isinstance(model, late_fusion.LateFusion):
             nn.init.normal_(model.prior)
         return model.eval()
