@@ -145,7 +145,7 @@ def load(recipe: Recipe, root: Path, split: str, progress: Progress = lambda *_:
             f"{root / recipe.corpus} has no utterance in its part {split!r}; get the corpus again"
         )
 
-    if recipe.draw and split == "train":
+    if recipe.draw and split == "train" and not recipe.made_up:
         rows_of(conversations, recipe.draw)  # refused before anything is extracted
 
     def require(there: bool, stream: str) -> None:
