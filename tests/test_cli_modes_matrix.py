@@ -14,8 +14,8 @@ from affectline.models.late_fusion import Config, LateFusion
 from affectline.types import LabelSpace
 
 Capture = pytest.CaptureFixture[str]
-ALL = ["text", "audio", "video"]
-STREAMS = ("text.words", "audio.voice", "video.mien")
+ALL = ["text", "audio"]
+STREAMS = ("text.words", "audio.voice")
 SHARES = (0.0, 0.5)
 
 
@@ -57,7 +57,7 @@ def test_every_subset_every_share_and_why_there_is_no_noise(
     found = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     matrix = found["matrix"]
     assert (matrix["headline"], matrix["modes"]) == ("weighted_f1", ALL)
-    assert [len(row["modes"]) for row in matrix["subsets"]] == [3, 2, 2, 2, 1, 1, 1]
+    assert [len(row["modes"]) for row in matrix["subsets"]] == [2, 1, 1]
     whole, *fewer = matrix["subsets"]
     assert whole["difference"] is None
     for metric in ("accuracy", "weighted_f1", "auroc", "ece"):
@@ -69,18 +69,18 @@ def test_every_subset_every_share_and_why_there_is_no_noise(
     assert [(r["mode"], r["lost"], r["share"]) for r in matrix["curve"]] == [
         (mode, kind, share) for mode in ALL for kind in ("scattered", "stretches") for share in SHARES
     ]
-    assert [r["weighted_f1"] for r in matrix["curve"] if not r["share"]] == [whole["weighted_f1"]] * 6
-    ready = [f"{mode}: no noise, its vectors come ready-made" for mode in ("audio", "video")]
-    assert matrix["notes"] == ready
+    assert [r["weighted_f1"] for r in matrix["curve"] if not r["share"]] == [whole["weighted_f1"]] * 4
+    ready = "audio: no noise, its vectors come ready-made"
+    assert matrix["notes"] == [ready]
     assert [(r["noise"], r["level"], r["modes"]) for r in matrix["noise"]] == [
         ("word errors", rate, ["text"]) for rate in (0.1, 0.2, 0.3, 0.4)
     ]
     assert lines[0].endswith("on synthetic test, by weighted_f1: the modes that are there**")
     assert lines[2] == "| modes | value | 95 % interval | minus all modes | p |"
     firsts = [line.split(" | ")[0] for line in lines[4:7]]
-    assert firsts == ["| text + audio + video", "| text + audio", "| text + video"]
+    assert firsts == ["| text + audio", "| text", "| audio"]
     assert "**audio lost, by weighted_f1**" in lines
-    assert f"| {ready[0]} |" in lines
+    assert f"| {ready} |" in lines
 
 
 def test_a_subset_is_what_without_says(capsys: Capture, tmp_path: Path) -> None:
@@ -89,22 +89,22 @@ def test_a_subset_is_what_without_says(capsys: Capture, tmp_path: Path) -> None:
     words = name, "synthetic", "--without", "audio", "--matrix"
     lines = evaluate(capsys, *words, "--out", str(tmp_path / "out.json")).splitlines()
     deaf = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
-    (same,) = [row for row in matrix["subsets"] if row["modes"] == ["text", "video"]]
+    (same,) = [row for row in matrix["subsets"] if row["modes"] == ["text"]]
     assert matrix["headline"] == "macro_f1"
-    assert deaf["matrix"]["modes"] == ["text", "video"]
+    assert deaf["matrix"]["modes"] == ["text"]
     assert deaf["matrix"]["subsets"][0]["map"] == same["map"] == deaf["map"]
     assert same["map"] != matrix["subsets"][0]["map"]
-    assert {row["mode"] for row in deaf["matrix"]["curve"]} == {"text", "video"}
+    assert {row["mode"] for row in deaf["matrix"]["curve"]} == {"text"}
     assert any("text lost, by macro_f1" in line for line in lines)
 
 
 def test_a_mode_that_is_not_there_is_named_with_those_that_are(capsys: Capture, tmp_path: Path) -> None:
-    two, three = make_fused(tmp_path / "two", STREAMS[:2]), make_fused(tmp_path / "three")
+    one, two = make_fused(tmp_path / "one", STREAMS[:1]), make_fused(tmp_path / "two")
     err = refused(capsys, two, "synthetic", "--matrix", "--without", "video.faces")
     assert "no mode 'video.faces': those of this checkpoint in this corpus are text, audio" in err
-    assert "no mode 'smell'" in refused(capsys, three, "synthetic", "--matrix", "--without", "smell")
-    assert "leave some" in refused(capsys, three, "synthetic", "--matrix", "--without", *ALL)
-    assert main(["evaluate", three, two, "synthetic", "--matrix", "--root", "."]) == 1
+    assert "no mode 'smell'" in refused(capsys, two, "synthetic", "--matrix", "--without", "smell")
+    assert "leave some" in refused(capsys, two, "synthetic", "--matrix", "--without", *ALL)
+    assert main(["evaluate", two, one, "synthetic", "--matrix", "--root", "."]) == 1
     assert "a matrix is of one model" in capsys.readouterr().err
 
 

@@ -81,7 +81,7 @@ def test_the_level_is_that_of_the_utterance_and_a_window_is_a_part_of_it() -> No
 def test_silence_stays_silent_and_what_is_too_loud_is_cut_off() -> None:
     first, *others = talks()
     silent = MemoryClip(np.zeros(RATE, np.float32), RATE)
-    loud = MemoryClip(np.tile(np.float32([1, -1]), RATE // 2), RATE)
+    loud = MemoryClip(np.tile(np.array([1, -1], np.float32), RATE // 2), RATE)
     for clip in (silent, loud):
         talk = first.edit(0, clip=clip)
         sound = next(clips(Babble(0.0)([talk, *others]))).waveform(RATE)
