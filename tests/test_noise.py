@@ -190,6 +190,13 @@ def test_who_loses_all_words_has_none() -> None:
     assert not len(row["text.words"])
 
 
+def test_a_word_that_is_misheard_is_another_word() -> None:
+    said = [Utterance(id=str(n), speaker="A", text=["oak", "tree"][n % 2]) for n in range(60)]
+    before = [Conversation(u.id, (u,)) for u in said]
+    after = Misheard(1.0)(before)
+    assert all(words(a) != words(b) for a, b in zip(before, after, strict=True))
+
+
 @pytest.mark.parametrize("make", [lambda: Blur(0.0), lambda: Misheard(1.1), lambda: Misheard(-0.1)])
 def test_a_level_that_is_none_is_refused(make: object) -> None:
     assert callable(make)

@@ -89,6 +89,18 @@ def test_what_a_trained_encoder_says_is_the_same_whoever_asks(root: Path, encode
     assert np.ptp([row["text.encoded"][0, 0] for row in alone]) > 0
 
 
+def test_who_lost_the_words_says_nothing_to_the_others_either(root: Path, encoders: Path) -> None:
+    talk, memo = meld.read(root / "meld", "test")[0], {}
+    encoded = Encoded(str(encoders / "multiemo.meld_text"))
+    lost = [talk.edit(1, missing=frozenset({name})) for name in ("text", "text.encoded")]
+    talks = [talk, talk.edit(1, text=None), *lost]
+    whole, silent, *others = (extract([t], [encoded], memo=memo)[0] for t in talks)
+    for other in others:
+        for a, b in zip(silent, other, strict=True):
+            np.testing.assert_allclose(a["text.encoded"], b["text.encoded"], atol=1e-5)
+    assert np.abs(whole[0]["text.encoded"] - silent[0]["text.encoded"]).max() > 1e-4
+
+
 def test_a_run_without_a_text_encoder_is_no_source_of_words(root: Path, tmp_path: Path) -> None:
     train("multiemo.synthetic", root, tmp_path)
     with pytest.raises(ValueError, match="has no text encoder; give the folder of a trained"):
