@@ -29,6 +29,12 @@ class Section:
     goals: tuple[Goal, ...] = ()
 
 
+MISSING = (
+    ("mosi", "official split", ""),
+    ("mosi_published", "the published features", ""),
+)
+"""Of the benchmark `missing`: the family, what it is, and what was found."""
+
 SECTIONS = (
     Section(
         "Words: GoEmotions, seven grouped labels",
@@ -222,6 +228,33 @@ SECTIONS = (
                 beside="bc-LSTM chosen on the blind validation: 0.780; the authors' MultiEMO about 0.77",
             ),
         ),
+    ),
+    *(
+        Section(
+            f"Missing modalities on CMU-MOSI, {of}",
+            "Each model is trained once for each seed, with all modalities, and then judged with less: its "
+            "weighted F1 with every subset, and with a mode lost in a growing share of the test utterances, "
+            "scattered or in stretches of two to six that follow one another. `trained with these alone`: a "
+            "model for each subset. A mode's loss is what the model loses without it; the share is EmoJE's "
+            f"loss over that of the other model that is best then. {found}",
+            (f"missing_{name}",),
+            (
+                Goal(
+                    "EmoJE minus every other model, the least over all subsets",
+                    f"missing_{name}",
+                    ("least lead",),
+                    0.0,
+                ),
+                Goal(
+                    "its loss without one mode, as a share of the best other's, the largest",
+                    f"missing_{name}",
+                    ("largest share of a loss",),
+                    0.5,
+                    at_most=True,
+                ),
+            ),
+        )
+        for name, of, found in MISSING
     ),
     Section(
         "The settings of SWFC",
