@@ -27,15 +27,16 @@ check: $(VENV)/ready-dev
 bench: $(VENV)/ready-dev
 	@set -e; for name in $(BENCHMARKS); do echo "benchmarks.$$name"; $(VENV)/bin/python -m "benchmarks.$$name"; done
 
+# Modules are compiled when they are imported, which most of them never are.
 # ready-X says that the extra X is installed as pinned; a change of the pins installs it again.
 $(VENV)/ready-%: pyproject.toml constraints.txt | $(VENV)/bin/pip
-	$(VENV)/bin/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable ".[$*]"
+	$(VENV)/bin/python -m pip install --quiet --no-compile --constraint $(CONSTRAINTS) --editable ".[$*]"
 	@touch $@
 
 # The speaker network's weights; its other dependencies need a compiler and are not used.
 $(VENV)/ready-dev: $(VENV)/voices
 $(VENV)/voices: constraints.txt | $(VENV)/bin/pip
-	$(VENV)/bin/python -m pip install --quiet --constraint $(CONSTRAINTS) --no-deps Resemblyzer
+	$(VENV)/bin/python -m pip install --quiet --no-compile --constraint $(CONSTRAINTS) --no-deps Resemblyzer
 	@touch $@
 
 $(VENV)/bin/pip:
