@@ -50,8 +50,8 @@ class Missing:
     runs: Path
 
     def measure(self) -> dict[str, object]:
-        recipe = FAMILIES[self.name]()
-        talks = read(self._of(recipe, self.seeds[0]), self.data, "test").conversations
+        recipe = self._of(FAMILIES[self.name](), self.seeds[0])
+        talks = read(recipe, self.data, "test").conversations
         plan = Plan.of(modes_of(recipe.extractors, talks), talks)
         truth = Truth.of(talks, recipe.labels)
         asked = {name: [self._asked(name, plan, talks, seed) for seed in self.seeds] for name in MODELS}
