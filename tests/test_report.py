@@ -15,7 +15,7 @@ from timeline_makers import THRESHOLDS, talk
 
 from affectline.report import PALETTE, clock, render, shown, summary_table, write_html
 from affectline.timeline import Timeline
-from affectline.types import EMOTIONS, Span
+from affectline.types import EMOTIONS, Modality, Span
 
 VOID = {"meta", "link", "input", "br"}
 INJECTION = "</script><script>alert(1)</script><!--<b onload='x' \u2028 {{ 7 * 7 }} & \"quoted\""
@@ -275,3 +275,17 @@ def test_a_browser_draws_every_utterance_and_reports_no_error(tmp_path, make: Ca
     assert complaints == ""
     assert len(re.findall('<g class="u', page)) == 7
     assert len(re.findall(r'<u title="holds from', page)) == len(THRESHOLDS)
+
+
+def test_the_head_says_which_modalities_were_there_and_how_often() -> None:
+    def judged_by(timeline: Timeline) -> str:
+        texts = Page(render(timeline)).text("dd")
+        return texts[3]
+
+    some = talk(30, seed=4)
+    seen = sum(Modality.VIDEO in u.modalities for u in some.utterances)
+    assert 0 < seen < 30
+    assert judged_by(some) == f"text, audio, video ({seen} of 30)"
+    assert judged_by(talk(5, timed=False)) == "text; no audio and video"
+    nothing = replace(some, utterances=tuple(replace(u, modalities=()) for u in some.utterances))
+    assert judged_by(nothing) == "nothing"

@@ -124,7 +124,7 @@ class Checkpoint:
         }
         predictions: list[Prediction] = []
         for i, (row, there, key) in enumerate(zip(scores, present, subsets, strict=True)):
-            emotions = self.labels.decode(row, self.thresholds.get(key, 0.5))
+            emotions = self.labels.decode(row, self.thresholds.get(key, 0.5)) if there else frozenset()
             by_mode = {m: self._named(by_modality[m][i]) for m in there if m in by_modality}
             predictions.append(Prediction(self._named(row), emotions, by_mode, tuple(there)))
         if self.abstention is None:

@@ -123,7 +123,7 @@ def together() -> Recipe:
             Vectors(f"./{m}", m, width, whole=m == Modality.VIDEO) for m, width in widths.items()
         ),
         made_up=MadeUp(("goemotions", "meld"), {"audio.vector": 0.35, "video.vector": 0.45}),
-        draw={"goemotions": 8_000, "ravdess": 3_000, "ferplus": 8_000, "meld": 1_038, MADE_UP: 6_000},
+        draw={"goemotions": 8_000, "ravdess": 1_500, "ferplus": 8_000, "meld": 1_038, MADE_UP: 6_000},
         augment=augment.Gaps(),
         model=emoje.EmoJE,
         config=emoje.Config(

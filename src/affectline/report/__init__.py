@@ -148,11 +148,12 @@ def _facts(timeline: Timeline) -> list[tuple[str, str]]:
 
 
 def _judged_by(timeline: Timeline) -> str:
-    """Of each modality, in how many utterances it was there."""
+    """The modalities, in how many utterances those were that were not in all, and those in none."""
     found = {m: sum(m in u.modalities for u in timeline.utterances) for m in Modality}
-    all_of_them = len(timeline.utterances)
-    told = [m if n == all_of_them else f"{m} in {n or 'none'}" for m, n in found.items()]
-    return ", ".join(told) if any(found.values()) else "nothing"
+    size = len(timeline.utterances)
+    there = [m if n == size else f"{m} ({n} of {size})" for m, n in found.items() if n]
+    none = [m for m, n in found.items() if not n]
+    return "; no ".join([", ".join(there), *([" and ".join(none)] if none else [])]) if there else "nothing"
 
 
 @dataclass(frozen=True)
