@@ -2,6 +2,7 @@ from collections import Counter
 
 import numpy as np
 
+from affectline.batch import Features
 from affectline.recipes import Data
 from affectline.recipes.made_up import MADE_UP, MadeUp
 from affectline.types import Conversation, Utterance
@@ -29,7 +30,7 @@ def corpora(size: int = 300) -> Data:
     return Data(talks, features)
 
 
-def lent(data: Data, made: MadeUp) -> list[tuple[Conversation, dict[str, np.ndarray]]]:
+def lent(data: Data, made: MadeUp) -> list[tuple[Conversation, Features]]:
     after = made(data)
     assert list(after.conversations[: len(data.conversations)]) == list(data.conversations)
     rows = zip(after.conversations, after.features, strict=True)
@@ -42,7 +43,7 @@ def test_each_host_gets_a_voice_that_shows_its_emotion_and_keeps_its_words() -> 
     known = [(c, f) for c, f in found if c.utterances[0].emotions]
     assert len(known) == 300
     for talk, features in known:
-        (mood,) = talk.utterances[0].emotions or ()
+        mood = next(iter(talk.utterances[0].emotions or ()))
         assert MOODS[int(features["audio.vector"].item()) % 3] == mood
         assert features["text.vector"].item() == int(talk.utterances[0].id)
     assert len({c.id for c in data.conversations} | {c.id for c, _ in found}) == len(data.conversations) + 301
