@@ -206,7 +206,8 @@ def test_recipes_are_listed_without_data(affectline: Affectline, monkeypatch: py
     listed = affectline("recipes", "--json").json
     assert {"base.text", "base.audio", "base.face", "base.fuse"} <= set(listed)
     assert all(listed.values())
-    assert all(name in affectline("recipes").out for name in listed)
+    shown = affectline("recipes").out
+    assert all(name in shown for name in listed)
 
 
 def test_changes_reach_the_settings_they_name() -> None:
