@@ -37,7 +37,7 @@ MISSING = (
         "chance, so the subset without words tells of nothing but how often a class is answered. Where "
         "words are gone here and there AMuSE keeps most: its classifier sees nothing but what is around "
         "an utterance, which costs it five points when all is there; EmoJE's sees the utterance too. The "
-        "joint embedding is worth nothing when all is there, and one to three points where words are "
+        "joint embedding is worth nothing when all is there, and up to three points where words are "
         "gone. Settings were chosen on dev, three seeds each.",
     ),
     (
