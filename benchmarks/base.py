@@ -106,7 +106,10 @@ def face_accuracy(checkpoint: Checkpoint, test: Data) -> dict[str, float]:
 
 
 def judge_abstention(checkpoint: Checkpoint, tests: Mapping[str, Data]) -> dict[str, object]:
-    """The rule on each test part: what it keeps and drops, and its risk-coverage curve beside entropy's."""
+    """The rule on each test part: what it keeps and drops, and its risk-coverage curve beside others'.
+
+    `eighty`: the same where the fifth with the highest risk is dropped.
+    """
     assert checkpoint.abstention is not None
     results: dict[str, object] = {}
     for name, data in tests.items():
@@ -115,10 +118,13 @@ def judge_abstention(checkpoint: Checkpoint, tests: Mapping[str, Data]) -> dict[
         rows = np.stack([abstention.evidence(p, lengths(f)) for p, f in zip(predictions, flat, strict=True)])
         truth = [u.emotions or frozenset() for c in data.conversations for u in c]
         losses = abstention.wrong(predictions, truth).astype(float)
+        risk = checkpoint.abstention.risk(rows)
         results[name] = {
             "rule": vars(AbstentionCheck.of(losses, checkpoint.abstention(rows))),
-            "by_risk": RiskCoverage.of(losses, checkpoint.abstention.risk(rows)).to_json(),
+            "eighty": vars(AbstentionCheck.of(losses, risk > np.quantile(risk, 0.8))),
+            "by_risk": RiskCoverage.of(losses, risk).to_json(),
             "by_entropy": RiskCoverage.of(losses, np.array([p.uncertainty for p in predictions])).to_json(),
+            "by_maximum": RiskCoverage.of(losses, 1 - scores_of(predictions).max(axis=1)).to_json(),
             "n": len(losses),
         }
     return results
