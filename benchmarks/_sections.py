@@ -111,10 +111,10 @@ SECTIONS = (
     ),
     Section(
         "When `base` abstains",
-        "The rule was fitted on dev. Risk is the share of answers that are wrong. `eighty`: the surest four fifths "
-        "are kept; their risk is under what dropping as many at random would leave (`low`, `high`), for words, "
-        "faces and voices. The area under the curve is below that of the highest probability alone in all "
-        "three, for words by a hair.",
+        "The rule was fitted on dev. Risk is the share of answers that are wrong. `eighty`: the surest "
+        "four fifths are kept; their risk is under what dropping as many at random would leave (`low`, "
+        "`high`), for words, faces and voices. The area under the curve is below that of the highest "
+        "probability alone in all three, for words by a hair.",
         ("abstention",),
     ),
     Section(
