@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from torch import nn
 
 from affectline.batch import Batch, Features, Stream, collate
 from affectline.types import EMOTIONS, Conversation, LabelSpace, Modality, Utterance
@@ -87,3 +88,20 @@ def spoilt(batch: Batch) -> Batch:
         for n, s in batch.streams.items()
     }
     return replace(batch, streams=streams)
+
+
+def assert_padding_changes_nothing(model: nn.Module, batch: Batch) -> None:
+    """Whatever stands in it: each conversation is answered as it is by itself."""
+    together = model(spoilt(batch)).logits
+    for row, length in enumerate(batch.mask.sum(dim=1).tolist()):
+        by_itself = model(alone(batch, row)).logits[0]
+        torch.testing.assert_close(together[row, :length], by_itself, atol=1e-5, rtol=1e-4)
+
+
+def assert_who_is_the_same_matters_and_no_name(model: nn.Module, batch: Batch) -> None:
+    """Speakers may change their names, and not become one."""
+    renamed = replace(batch, speakers=torch.where(batch.speakers >= 0, 2 - batch.speakers, -1))
+    one = replace(batch, speakers=torch.where(batch.speakers >= 0, 0, -1))
+    here, same, other = (model(b).logits[batch.mask] for b in (batch, renamed, one))
+    torch.testing.assert_close(here, same)
+    assert (here - other).abs().max() > 1e-4

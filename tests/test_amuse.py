@@ -6,9 +6,9 @@ import torch
 from conversation_makers import (
     LABELS,
     STREAMS,
-    alone,
+    assert_padding_changes_nothing,
+    assert_who_is_the_same_matters_and_no_name,
     batch_of,
-    spoilt,
     talks,
     with_steps,
 )
@@ -46,11 +46,7 @@ def test_self_attention_in_a_mode_is_the_equation() -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("make", [batch_of, with_steps])
 def test_padding_does_not_change_the_answer_whatever_stands_in_it(make: type) -> None:
-    model, batch = built(), make()
-    together = model(spoilt(batch)).logits
-    for row, length in enumerate(batch.mask.sum(dim=1).tolist()):
-        by_itself = model(alone(batch, row)).logits[0]
-        torch.testing.assert_close(together[row, :length], by_itself, atol=1e-5, rtol=1e-4)
+    assert_padding_changes_nothing(built(), make())
 
 
 @torch.no_grad()
@@ -80,12 +76,7 @@ def test_the_true_labels_may_be_read_in_training_alone() -> None:
 
 @torch.no_grad()
 def test_the_speakers_other_utterances_matter_more_than_their_names() -> None:
-    model, batch = built(), batch_of()
-    renamed = replace(batch, speakers=torch.where(batch.speakers >= 0, 2 - batch.speakers, -1))
-    one = replace(batch, speakers=torch.where(batch.speakers >= 0, 0, -1))
-    here, same, other = (model(b).logits[batch.mask] for b in (batch, renamed, one))
-    torch.testing.assert_close(here, same)
-    assert (here - other).abs().max() > 1e-4
+    assert_who_is_the_same_matters_and_no_name(built(), batch_of())
 
 
 @torch.no_grad()

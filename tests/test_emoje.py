@@ -3,7 +3,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from conversation_makers import LABELS, STREAMS, alone, batch_of, spoilt, talks, with_steps
+from conversation_makers import (
+    LABELS,
+    STREAMS,
+    assert_padding_changes_nothing,
+    assert_who_is_the_same_matters_and_no_name,
+    batch_of,
+    talks,
+    with_steps,
+)
 from torch.nn.functional import cosine_similarity
 
 from affectline.batch import Batch, collate
@@ -92,11 +100,7 @@ def test_what_a_modality_says_by_itself_is_its_own_whatever_the_others_hold() ->
 @torch.no_grad()
 @pytest.mark.parametrize("make", [batch_of, with_steps])
 def test_padding_does_not_change_the_answer_whatever_stands_in_it(make: type) -> None:
-    model, batch = built(), make()
-    together = model(spoilt(batch)).logits
-    for row, length in enumerate(batch.mask.sum(dim=1).tolist()):
-        by_itself = model(alone(batch, row)).logits[0]
-        torch.testing.assert_close(together[row, :length], by_itself, atol=1e-5, rtol=1e-4)
+    assert_padding_changes_nothing(built(), make())
 
 
 @torch.no_grad()
@@ -157,12 +161,7 @@ def test_no_answer_depends_on_the_labels() -> None:
 
 @torch.no_grad()
 def test_the_speakers_other_utterances_matter_more_than_their_names() -> None:
-    model, batch = built(), batch_of()
-    renamed = replace(batch, speakers=torch.where(batch.speakers >= 0, 2 - batch.speakers, -1))
-    one = replace(batch, speakers=torch.where(batch.speakers >= 0, 0, -1))
-    here, same, other = (model(b).logits[batch.mask] for b in (batch, renamed, one))
-    torch.testing.assert_close(here, same)
-    assert (here - other).abs().max() > 1e-4
+    assert_who_is_the_same_matters_and_no_name(built(), batch_of())
 
 
 def test_every_weight_learns() -> None:

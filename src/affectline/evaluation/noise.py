@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import UInt8
 from scipy.ndimage import gaussian_filter
 
-from affectline.media.pictures import resized, size
-from affectline.types import Clip, Conversation, Frames, Modality, Utterance, Waveform, Word
+from affectline.media import ChangedClip, ViewedClip
+from affectline.media.pictures import Picture, resized, size
+from affectline.types import Clip, Conversation, Modality, Utterance, Waveform, Word
 
 VOICES = 4
 """Of which babble is made: fewer are words that one follows, more are a hum."""
@@ -65,7 +65,9 @@ class Blur:
     def __call__(self, conversations: Sequence[Conversation]) -> list[Conversation]:
         def changed(u: Utterance) -> Utterance:
             seen = u.clip is not None and u.clip.has_video
-            return replace(u, clip=Blurred(u.clip, self.sigma)) if u.clip is not None and seen else u
+            return (
+                replace(u, clip=Blurred(u.clip, Gaussian(self.sigma))) if u.clip is not None and seen else u
+            )
 
         return _each(conversations, changed)
 
@@ -128,26 +130,13 @@ def _another(spoken: Sequence[str], start: int, word: str) -> str:
 
 
 @dataclass(frozen=True)
-class Noisy:
+class Noisy(ChangedClip):
     """A clip in whose sound others talk. `whole`: the utterance that it is a stretch of, from `start` on."""
 
-    clip: Clip
     whole: Clip
     voices: tuple[Clip, ...]
     decibels: float
     start: float = 0.0
-
-    @property
-    def duration(self) -> float:
-        return self.clip.duration
-
-    @property
-    def has_audio(self) -> bool:
-        return self.clip.has_audio
-
-    @property
-    def has_video(self) -> bool:
-        return self.clip.has_video
 
     def waveform(self, rate: int) -> Waveform:
         """As that of the clip; what is too loud is cut off."""
@@ -155,14 +144,6 @@ class Noisy:
         babble = _babble(self.whole, self.voices, rate)[first : first + len(sound)]
         babble = np.pad(babble, (0, len(sound) - len(babble)))
         return np.clip(sound + np.float32(10 ** (-self.decibels / 20)) * babble, -1, 1)
-
-    def frames(self, *, count: int | None = None, rate: float | None = None) -> Frames:
-        return self.clip.frames(count=count, rate=rate)
-
-    def pictures(
-        self, rate: float, *, max_side: int | None = None
-    ) -> Iterator[tuple[float, UInt8[np.ndarray, "height width 3"]]]:
-        return self.clip.pictures(rate, max_side=max_side)
 
     def window(self, start: float, duration: float) -> "Noisy":
         return replace(self, clip=self.clip.window(start, duration), start=self.start + start)
@@ -194,48 +175,24 @@ def _level(sound: Waveform) -> float:
 
 
 @dataclass(frozen=True)
-class Blurred:
-    """A clip whose pictures are out of focus. `sigma`: in pixels of the clip's own pictures."""
+class Gaussian:
+    """A picture out of focus by `sigma` of its own pixels."""
 
-    clip: Clip
     sigma: float
 
-    @property
-    def duration(self) -> float:
-        return self.clip.duration
-
-    @property
-    def has_audio(self) -> bool:
-        return self.clip.has_audio
-
-    @property
-    def has_video(self) -> bool:
-        return self.clip.has_video
-
-    def waveform(self, rate: int) -> Waveform:
-        return self.clip.waveform(rate)
-
-    def frames(self, *, count: int | None = None, rate: float | None = None) -> Frames:
-        found = self.clip.frames(count=count, rate=rate)
-        return np.stack([self._blurred(picture) for picture in found]) if len(found) else found
-
-    def pictures(
-        self, rate: float, *, max_side: int | None = None
-    ) -> Iterator[tuple[float, UInt8[np.ndarray, "height width 3"]]]:
-        """Blurred at their own size, then made smaller."""
-        for time, picture in self.clip.pictures(rate):
-            yield time, resized(self._blurred(picture), size(picture.shape[0], picture.shape[1], max_side))
-
-    def window(self, start: float, duration: float) -> "Blurred":
-        return replace(self, clip=self.clip.window(start, duration))
-
-    def content(self, modality: Modality) -> str:
-        own = self.clip.content(modality)
-        return _hash("blur", own, repr(self.sigma)) if modality is Modality.VIDEO else own
-
-    def _blurred(self, picture: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "height width 3"]:
+    def __call__(self, picture: Picture) -> Picture:
         exact = gaussian_filter(picture.astype(np.float32), (self.sigma, self.sigma, 0))
         return exact.round().astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Blurred(ViewedClip):
+    """A clip whose pictures are out of focus; the view is in pixels of the clip's own pictures."""
+
+    def pictures(self, rate: float, *, max_side: int | None = None) -> Iterator[tuple[float, Picture]]:
+        """Blurred at their own size, then made smaller."""
+        for time, picture in self.clip.pictures(rate):
+            yield time, resized(self.view(picture), size(picture.shape[0], picture.shape[1], max_side))
 
 
 def _hash(*parts: str) -> str:

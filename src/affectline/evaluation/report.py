@@ -3,7 +3,7 @@
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -232,10 +232,7 @@ def difference(
     Raises:
         ValueError: where shapes disagree, nothing is known, or a known score is no probability.
     """
-    sides = (runs, others)
-    for side in sides:
-        _check(truth, side, range(len(side)))
-    ours, theirs = ([_measure(truth, run.choose(truth), run.scores) for run in side] for side in sides)
+    ours, theirs = (_measures(truth, side, _measure) for side in (runs, others))
     return _differences(truth, ours, theirs, replicates)
 
 
@@ -252,13 +249,9 @@ def compare_headlines(
     Raises:
         ValueError: where shapes disagree, nothing is known, or a known score is no probability.
     """
-    sides = (runs, others)
-    for side in sides:
-        _check(truth, side, range(len(side)))
-    ours, theirs = ([_headline(truth, run.choose(truth)) for run in side] for side in sides)
+    ours, theirs = (_measures(truth, side, _headline) for side in (runs, others))
     name = headline(truth.labels)
-    estimate = _estimates(truth, ours, replicates)[name]
-    return estimate, _differences(truth, ours, theirs, replicates)[name]
+    return _estimates(truth, ours, replicates)[name], _differences(truth, ours, theirs, replicates)[name]
 
 
 def _differences(
@@ -270,7 +263,14 @@ def _differences(
     return {name: Difference(float((a[name] - b[name])[0]), *found[name]) for name in a}
 
 
-def _headline(truth: Truth, chosen: Marks) -> Metric:
+def _measures(
+    truth: Truth, runs: Sequence[Run], measure: Callable[[Truth, Marks, Scores], Metric]
+) -> list[Metric]:
+    _check(truth, runs, range(len(runs)))
+    return [measure(truth, run.choose(truth), run.scores) for run in runs]
+
+
+def _headline(truth: Truth, chosen: Marks, _: Scores) -> Metric:
     name = headline(truth.labels)
 
     def measure(weights: Weights) -> dict[str, Values]:

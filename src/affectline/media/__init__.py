@@ -6,9 +6,10 @@ silent, and a picture is shown until the next one comes.
 
 from affectline.media.clips import FileClip, MemoryClip, PairedClip
 from affectline.media.recording import MediaError, Recording, probe
-from affectline.media.views import Cut, View, ViewedClip
+from affectline.media.views import ChangedClip, Cut, View, ViewedClip
 
 __all__ = [
+    "ChangedClip",
     "Cut",
     "FileClip",
     "MediaError",

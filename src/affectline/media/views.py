@@ -1,6 +1,6 @@
 """The pictures of a clip as they are seen from elsewhere: a part of them, mirrored, in other colours."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,11 +67,10 @@ class View:
 
 
 @dataclass(frozen=True)
-class ViewedClip:
-    """A clip whose pictures are seen in a view; its sound is as it was."""
+class ChangedClip:
+    """A clip that is another one, but for what a subclass changes of it."""
 
     clip: Clip
-    view: View
 
     @property
     def duration(self) -> float:
@@ -91,19 +90,36 @@ class ViewedClip:
 
     def frames(self, *, count: int | None = None, rate: float | None = None) -> Frames:
         """Pictures at the middle of each of `count` equal stretches, or as `pictures` gives them."""
-        found = self.clip.frames(count=count, rate=rate)
-        return np.stack([self.view(picture) for picture in found]) if len(found) else found
+        return self.clip.frames(count=count, rate=rate)
 
     def pictures(self, rate: float, *, max_side: int | None = None) -> Iterator[tuple[float, Picture]]:
-        """Time and picture, `rate` a second; those that are too large are made smaller before."""
-        for time, picture in self.clip.pictures(rate, max_side=max_side):
-            yield time, self.view(picture)
+        """Time and picture, `rate` a second; those that are too large are made smaller."""
+        return self.clip.pictures(rate, max_side=max_side)
 
-    def window(self, start: float, duration: float) -> "ViewedClip":
+    def window(self, start: float, duration: float) -> "ChangedClip":
         """The part of this clip from `start` on, cut off at the end of the clip."""
         return replace(self, clip=self.clip.window(start, duration))
 
     def content(self, modality: Modality) -> str:
-        """That of the clip, and the view where there are pictures."""
+        """A hash of the sound, or of the picture, and of what was changed of it."""
+        return self.clip.content(modality)
+
+
+@dataclass(frozen=True)
+class ViewedClip(ChangedClip):
+    """A clip whose pictures are seen in a view, whose `repr` names its settings; its sound is as it was."""
+
+    view: Callable[[Picture], Picture]
+
+    def frames(self, *, count: int | None = None, rate: float | None = None) -> Frames:
+        found = self.clip.frames(count=count, rate=rate)
+        return np.stack([self.view(picture) for picture in found]) if len(found) else found
+
+    def pictures(self, rate: float, *, max_side: int | None = None) -> Iterator[tuple[float, Picture]]:
+        """Those that are too large are made smaller before they are viewed."""
+        for time, picture in self.clip.pictures(rate, max_side=max_side):
+            yield time, self.view(picture)
+
+    def content(self, modality: Modality) -> str:
         found = self.clip.content(modality)
         return f"{found} {self.view}" if modality is Modality.VIDEO else found
