@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import torch
 from model_makers import batch_of
 
@@ -35,6 +37,26 @@ def test_a_mixture_mixes_targets_as_it_mixes_sounds() -> None:
     assert ((mixed.targets >= 0) & (mixed.targets <= 1)).all()
     assert rows.max() <= 1 + 1e-5
     assert ((mixed.targets > 0.01) & (mixed.targets < 0.99)).any()
+
+
+def test_the_voices_of_others_are_put_behind_a_sample_where_it_is_soft_and_never_over_it() -> None:
+    still = {"speed": 0.0, "pitch": 0, "tilt": 0.0, "noise": 0.0, "masks": 0}
+    mel, mask = torch.zeros(40, 1, 30, 8), torch.ones(40, 1, 30, dtype=torch.bool)
+    mel[:, :, ::2] = -6.0  # a gap after every second step
+    batch = three_streams(40)
+    batch = replace(batch, streams={"audio.mel": Stream(mel + torch.arange(40)[:, None, None, None], mask)})
+    plain, among = (
+        Spectrograms(babble=share, **still)(batch, generator()).streams["audio.mel"].values  # pyright: ignore
+        for share in (0.0, 1.0)
+    )
+    louder = (among - plain).amax(dim=(1, 2, 3))
+    assert (among >= plain - 1e-5).all()
+    assert (louder > 0.5).any()
+    loud = (among - plain)[
+        :, :, 1::2
+    ]  # at equal power two sounds are log 2 over one, but they come from anywhere
+    assert loud.max() < 1.2
+    assert (louder > 0).float().mean() > 0.9
 
 
 def test_other_streams_are_left_alone() -> None:

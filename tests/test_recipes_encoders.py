@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from affectline.checkpoint import load
+from affectline.checkpoint import load, trained
 from affectline.checkpoint.vectors import Vectors
 from affectline.corpora import synthetic
 from affectline.features import extract
@@ -130,3 +130,13 @@ def test_only_what_changed_is_encoded_again(folder: Path, monkeypatch: pytest.Mo
     other = talk.edit(0, text="I feel anger and joy")
     extract([other], found.extractors, memo=memo)  # pyright: ignore[reportArgumentType]
     assert asked == [1, 1]
+
+
+def test_a_recipe_goes_on_from_the_one_before_it(tmp_path: Path) -> None:
+    first = encoder(Modality.TEXT)
+    later = replace(first, before=first, train=replace(first.train, learning_rate=1e-9))
+    train_recipe(later, Path(), tmp_path / "later", machines=CPU, half=True)
+    once, again = (trained(load(folder).model) for folder in (tmp_path / "later/before", tmp_path / "later"))
+    learnt = next(name for name, weights in once.items() if weights.ndim > 1)
+    assert torch.equal(once[learnt], again[learnt])
+    assert not torch.equal(once[learnt], trained(LateFusion(first.config))[learnt])

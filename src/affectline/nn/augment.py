@@ -1,6 +1,7 @@
 """Random changes to a batch that leave the emotion as it is, and things that it lacks: for training alone."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -59,7 +60,7 @@ class Faces:
 
 @dataclass(frozen=True)
 class Spectrograms:
-    """Change spectrograms of `stream`: a random part, its speed, pitch, tilt and noise, masks, and a mixture.
+    """Change spectrograms of `stream`: a part, its speed, pitch, tilt and noise, masks, babble, mixtures.
 
     Masks are those of SpecAugment (Park et al. 2019), the mixture of two samples and of their targets that
     of mixup (Zhang et al. 2018).
@@ -74,6 +75,7 @@ class Spectrograms:
     bands: int = 6  # masked at once, at most
     steps: int = 15
     masks: int = 2
+    babble: float = 0.0  # the share of samples that get the voices of others behind them, 0 to 20 dB below
     mix: float = 0.0  # of Beta(mix, mix); 0 = no mixture
 
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
@@ -81,6 +83,7 @@ class Spectrograms:
         rows = stream.values.flatten(0, 1)
         masks = sounding(rows, stream.mask.flatten(0, 1))
         parts = [self._part(mel, mask, generator) for mel, mask in zip(rows, masks, strict=True)]
+        parts = [self._among(n, parts, generator) for n in range(len(parts))]
         values = pad_sequence(parts, batch_first=True)
         mask = torch.arange(values.shape[1]) < torch.tensor([[len(p)] for p in parts])
         shape = stream.mask.shape[:2]
@@ -104,6 +107,19 @@ class Spectrograms:
         loud = self.noise * torch.rand(1, generator=generator)
         mel = mel + loud * torch.randn(mel.shape, generator=generator)
         return self._masked(mel, generator)
+
+    def _among(
+        self, n: int, parts: Sequence[Float[Tensor, "_ bands"]], generator: Generator
+    ) -> Float[Tensor, "time bands"]:
+        """The nth sample, at random with three others of the batch behind it, which begin anywhere."""
+        mel, others = parts[n], [p for m, p in enumerate(parts) if m != n and len(p)]
+        if not len(mel) or not others or torch.rand((), generator=generator) >= self.babble:
+            return mel
+        chosen = [others[_integer(0, len(others) - 1, generator)] for _ in range(3)]
+        looped = [p[(torch.arange(len(mel)) + _integer(0, len(p) - 1, generator)) % len(p)] for p in chosen]
+        babble = torch.stack(looped).logsumexp(dim=0)
+        below = _uniform((), 0, 20, generator) * math.log(10) / 10
+        return torch.logaddexp(mel, babble - _level(babble) + _level(mel) - below)
 
     def _masked(self, mel: Float[Tensor, "time bands"], generator: Generator) -> Tensor:
         mean = mel.mean(dim=0)
@@ -169,6 +185,11 @@ class Gaps:
         mask = stream.mask & here.unsqueeze(2) & ((chance >= self.steps) | (chance == most))
         gone = ~mask.view(*mask.shape, *[1] * (stream.values.ndim - 3))
         return Stream(stream.values.masked_fill(gone, 0), mask)
+
+
+def _level(mel: Float[Tensor, "time bands"]) -> Float[Tensor, ""]:
+    """The mean power, as a logarithm."""
+    return mel.logsumexp(dim=(0, 1)) - math.log(len(mel))
 
 
 def _some(has: Bool[Tensor, "batch _ stream"], generator: Generator) -> Bool[Tensor, "batch _ stream"]:

@@ -69,8 +69,9 @@ class Recipe:
 
     `select`: the validation score by which an epoch is chosen, a key of SELECT. `data`: what the checkpoint
     says of where its training data come from, and under which licence. `start`: puts weights that were learnt
-    elsewhere into the new model. `view`: what training sees of a conversation, another thing each epoch, so
-    that its features are made as it goes, by `workers` processes. `windows`: what dev, and all that is judged
+    elsewhere into the new model; `before`: the recipe that learns them, in the folder of that name. `view`:
+    what training sees of a conversation, another thing each epoch, so that its features are made as it goes,
+    by `workers` processes. `windows`: what dev, and all that is judged
     later, see of a long utterance. `draw`: how many conversations of each corpus of a mixture an epoch sees;
     all of those that it does not name. `made_up`: adds utterances that the corpora lack, to every part.
     `encoders`: are trained before, each in the folder of its name below this one's; `Vectors` read them.
@@ -91,6 +92,7 @@ class Recipe:
     draw: Mapping[str, int] | None = None
     windows: EvenWindows | None = None
     start: Callable[[nn.Module], None] | None = None
+    before: "Recipe | None" = None
     made_up: "Callable[[Data], Data] | None" = None
     encoders: "Mapping[Modality, Recipe]" = field(default_factory=dict)
     data: str = ""
@@ -228,11 +230,13 @@ def train_recipe(
     seed: int = 0,
     machines: Machines | None = None,
     resume: bool = False,
+    half: bool = False,
     progress: Progress = lambda *_: None,
 ) -> Checkpoint:
     """Read, extract, fit, calibrate, choose thresholds on dev, and write the checkpoint to `out`.
 
-    Of several processes each gives the checkpoint, and rank 0 alone writes it.
+    With `half`, or encoders, which go with it, matrices are kept in 16 bits. Of several processes each gives
+    the checkpoint, and rank 0 alone writes it.
     """
     from affectline.recipes import decisions, encoders, joining  # which need this module
 
@@ -240,6 +244,7 @@ def train_recipe(
     if isinstance(recipe, Fusion):
         return joining.train(recipe, root, out, name=name, **how)
     encoders.train_parts(recipe.encoders, root, out, **how)
+    recipe = encoders.begun(recipe, root, out, **how)
     recipe = replace(encoders.encoded(recipe, out), train=replace(recipe.train, seed=seed))
     recipe = fitted(recipe, root)
     train, dev = (load(recipe, root, split, progress) for split in ("train", "dev"))
@@ -248,7 +253,7 @@ def train_recipe(
     if recipe.encoders:  # whose corpus of faces shows nothing else; a recording does
         checkpoint = replace(checkpoint, extractors=seen_whole(checkpoint.extractors, False))
     if leads():
-        save(checkpoint, out, half=bool(recipe.encoders))
+        save(checkpoint, out, half=half or bool(recipe.encoders))
     return checkpoint
 
 

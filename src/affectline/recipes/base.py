@@ -86,7 +86,10 @@ def fuse() -> Fusion:
 
 
 def words() -> Recipe:
-    """Words of comments and of dialogues, each utterance by itself: `text` on GoEmotions and MELD at once."""
+    """Words of comments and of dialogues, each utterance by itself: `text`, which goes on with MELD beside.
+
+    To learn both from the beginning costs GoEmotions .03 of its average precision, on dev.
+    """
     corpora = {
         "goemotions": Part(goemotions.read, goemotions.LABELS),
         "meld": Part(one_by_one(meld.read), meld.LABELS),
@@ -95,7 +98,8 @@ def words() -> Recipe:
         text(),
         corpus=".",
         read=mixed(corpora, LABELS),
-        draw={"meld": 2 * 9_989},
+        before=text(),
+        train=replace(text().train, epochs=2, learning_rate=5e-4),
         data=f"{text().data}; MELD (Poria et al. 2019), GPL-3.0",
     )
 

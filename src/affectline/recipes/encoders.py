@@ -2,20 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from affectline.checkpoint import Checkpoint, load, save
+from affectline.checkpoint import Checkpoint, load, load_trained, trained
 from affectline.checkpoint.vectors import Vectors
 from affectline.features import Extractor
 from affectline.machines import Machines
-from affectline.nn.ranks import leads
 from affectline.recipes import Progress, Recipe, train_recipe
-from affectline.types import Modality
+
+Name = TypeVar("Name", bound=str)
 
 
 def train_parts(
-    parts: Mapping[Modality, Recipe],
+    parts: Mapping[Name, Recipe],
     root: Path,
     out: Path,
     *,
@@ -23,27 +24,28 @@ def train_parts(
     machines: Machines | None,
     resume: bool,
     progress: Progress,
-) -> dict[Modality, Checkpoint]:
+) -> dict[Name, Checkpoint]:
     """Train each in the folder of its name below `out`, where it is kept in 16 bits.
 
     With `resume`, those that are there are not trained again.
     """
-    found: dict[Modality, Checkpoint] = {}
-    for modality, recipe in parts.items():
-        folder = out / modality
+    found: dict[Name, Checkpoint] = {}
+    for name, recipe in parts.items():
+        folder = out / name
         if not (resume and (folder / "config.json").exists()):
-            told: Progress = lambda stage, *rest, m=modality: progress(f"{m}: {stage}", *rest)  # noqa: E731
-            settings: dict[str, Any] = {
-                "seed": seed,
-                "machines": machines,
-                "resume": resume,
-                "progress": told,
-            }
-            made = train_recipe(recipe, root, folder, **settings)
-            if leads():
-                save(made, folder, half=True)
-        found[modality] = load(folder)
+            told: Progress = lambda stage, *rest, n=name: progress(f"{n}: {stage}", *rest)  # noqa: E731
+            settings: dict[str, Any] = {"seed": seed, "machines": machines, "resume": resume}
+            train_recipe(recipe, root, folder, half=True, progress=told, **settings)
+        found[name] = load(folder)
     return found
+
+
+def begun(recipe: Recipe, root: Path, out: Path, **how: Any) -> Recipe:
+    """The recipe that goes on from what `before` gives, which is trained in the folder of that name."""
+    if recipe.before is None:
+        return recipe
+    first = train_parts({"before": recipe.before}, root, out, **how)["before"]
+    return replace(recipe, start=partial(load_trained, state=trained(first.model)))
 
 
 def encoded(recipe: Recipe, out: Path) -> Recipe:
