@@ -1,6 +1,7 @@
 """The shipped checkpoint `base`: a classifier for words, voice and face each, then their fusion."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from affectline.checkpoint.vectors import Vectors
 from affectline.corpora import ferplus, goemotions, meld, ravdess
@@ -14,7 +15,7 @@ from affectline.recipes import Fusion, Recipe, one_by_one
 from affectline.recipes.made_up import MADE_UP, MadeUp
 from affectline.recipes.mixture import Part, mixed
 from affectline.training import Train
-from affectline.types import EMOTIONS, LabelSpace, Modality
+from affectline.types import EMOTIONS, Conversation, LabelSpace, Modality
 
 LABELS = LabelSpace(EMOTIONS, multilabel=True)
 
@@ -104,6 +105,11 @@ def words() -> Recipe:
     )
 
 
+def voices(root: Path, split: str) -> list[Conversation]:
+    """RAVDESS without its words: two sentences, which are said in every emotion."""
+    return [c.without(Modality.TEXT) for c in ravdess.read(root, split)]
+
+
 def together() -> Recipe:
     """Words, voice and face in dialogues: EmoJE on what a network for each makes of an utterance.
 
@@ -114,7 +120,7 @@ def together() -> Recipe:
     corpora = {
         "goemotions": Part(goemotions.read, goemotions.LABELS),
         "meld": Part(meld.read, meld.LABELS),
-        "ravdess": Part(ravdess.read, ravdess.LABELS),
+        "ravdess": Part(voices, ravdess.LABELS),
         "ferplus": Part(ferplus.read, ferplus.LABELS),
     }
     widths = {Modality.TEXT: 384, Modality.AUDIO: 240, Modality.VIDEO: 240}
