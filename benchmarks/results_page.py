@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._record import FOLDER, ROOT
-from benchmarks._sections import SECTIONS, Section
+from benchmarks._section import Section
+from benchmarks._sections import SECTIONS
 
 from affectline.files import atomic_write
 
