@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import pytest
 import torch
 from model_makers import batch_of
 
@@ -27,6 +28,16 @@ def test_faces_without_change_stay_as_they_are() -> None:
     assert (mirrored ^ same).all()
     assert mirrored.any()
     assert same.any()
+
+
+def test_some_faces_are_out_of_focus_and_none_gets_darker() -> None:
+    still = {"degrees": 0.0, "zoom": 0.0, "shift": 0.0, "cover": 0.0, "gamma": (1.0, 1.0)}
+    faces = torch.randint(0, 255, (64, 48, 48, 1), dtype=torch.uint8).expand(-1, -1, -1, 3)
+    plain, some, every = (Faces(blur=share, **still).change(faces, generator()) for share in (0.0, 0.4, 1.0))  # pyright: ignore
+    sharp, soft, softest = (x.float().std(dim=(1, 2, 3)) for x in (plain, some, every))
+    assert (softest < 0.9 * sharp).all()
+    assert 0.2 < (soft < 0.9 * sharp).float().mean() < 0.6
+    assert every.float().mean().item() == pytest.approx(plain.float().mean().item(), abs=1)
 
 
 def test_a_mixture_mixes_targets_as_it_mixes_sounds() -> None:

@@ -97,6 +97,24 @@ def test_the_last_layer_on_the_vector_says_what_the_branch_says(trained: tuple[s
     torch.testing.assert_close(again, said[there], atol=1e-4, rtol=1e-4)
 
 
+@torch.no_grad()
+def test_the_calibrated_answer_of_the_branch_may_follow(trained: tuple[str, Vectors], tmp_path: Path) -> None:
+    kind, vectors = trained
+    modality, width, source, *_ = KINDS[kind]
+    found = load(vectors.checkpoint)
+    assert isinstance(found.model, LateFusion)
+    found.model.calibrate(modality, [1.5] * 7, list(np.linspace(-1, 1, 7)))
+    save(found, tmp_path)
+    (row,) = extract([talk()], [replace(vectors, checkpoint=str(tmp_path), width=width + 7, answers=True)])
+    (plain,), (raw,) = (extract([talk()], [e]) for e in (vectors, source))
+    said = found.model(collate([talk()], [raw], LABELS)).by_modality[modality][0].numpy()
+    there = [n for n, u in enumerate(plain) if len(u[vectors.stream])]
+    both, first = (np.concatenate([r[n][vectors.stream] for n in there]) for r in (row, plain))
+    np.testing.assert_allclose(both[:, :width], first, atol=1e-5)
+    np.testing.assert_allclose(both[:, width:], said[there], atol=1e-4, rtol=1e-4)
+    assert row[3][vectors.stream].shape == (0, width + 7)
+
+
 def test_an_utterance_has_the_same_vector_whoever_is_beside_it(trained: tuple[str, Vectors]) -> None:
     _, vectors = trained
     (together,) = extract([talk()], [vectors])

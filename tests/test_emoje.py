@@ -54,6 +54,26 @@ def with_pictures(batch: Batch | None = None) -> Batch:
 
 
 @torch.no_grad()
+def test_before_it_has_learnt_it_says_what_its_encoders_say() -> None:
+    torch.manual_seed(0)
+    streams = {"text.words": 8, "audio.voice": 12, "video.mien": 3}
+    model = EmoJE(replace(CONFIG, streams=streams, answers=("text.words", "audio.voice"))).eval()
+    conversations, features = talks((3, 2), streams=streams)
+    batch = collate(conversations, features, LABELS)
+    out = model(batch)
+    for modality, stream in ((Modality.TEXT, "text.words"), (Modality.AUDIO, "audio.voice")):
+        said = batch.streams[stream].pooled()[..., -len(EMOTIONS) :]
+        here = out.present[modality]
+        assert here.any()
+        torch.testing.assert_close(out.by_modality[modality][here], said[here])
+    assert (out.by_modality[Modality.VIDEO] == 0).all()
+    words = [{s: a if s == "text.words" else a[:0] for s, a in u.items()} for u in features[0]]
+    lone = collate(conversations[:1], [words], LABELS)
+    said = lone.streams["text.words"].pooled()[..., -len(EMOTIONS) :]
+    torch.testing.assert_close(model(lone).logits[lone.mask], said[lone.mask])
+
+
+@torch.no_grad()
 def test_the_answer_is_that_of_the_figure_utterance_by_utterance() -> None:
     model, batch = built(), with_steps()
     real = batch.mask

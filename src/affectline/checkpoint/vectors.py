@@ -6,7 +6,8 @@ from functools import cache
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from affectline.features import Array, Extractor, Item
@@ -24,7 +25,8 @@ class Vectors:
 
     So a model of dialogues can learn on networks that were trained on one modality each, in seconds, and an
     explanation encodes only what it changed. `checkpoint`: the name of an installed one, or a folder.
-    `whole`: as in `Faces`, whatever the branch was trained on.
+    `answers`: that the branch's calibrated logits follow, which `width` then counts too. `whole`: as in
+    `Faces`, whatever the branch was trained on.
 
     Raises:
         ValueError: once it is used, where there is no such checkpoint, it is damaged, or it is no late fusion
@@ -34,6 +36,7 @@ class Vectors:
     checkpoint: str
     modality: Modality
     width: int
+    answers: bool = False
     whole: bool = False
 
     dtype = np.float32
@@ -63,10 +66,18 @@ class Vectors:
             vectors = [np.zeros((0, self.width), np.float32)] * len(arrays)
             there = sorted((n for n, a in enumerate(arrays) if len(a)), key=lambda n: len(arrays[n]))
             for rows in (there[i : i + SIZE] for i in range(0, len(there), SIZE)):
-                for n, vector in zip(rows, encoder.embed([arrays[n] for n in rows]), strict=True):
+                for n, vector in zip(rows, self._seen(encoder, rows, arrays), strict=True):
                     vectors[n] = vector[None]
             found += vectors
         return found
+
+    def _seen(
+        self, encoder: "_Encoder", rows: Sequence[int], arrays: Sequence[Array]
+    ) -> Float32[np.ndarray, "n width"]:
+        vectors = encoder.embed([arrays[n] for n in rows])
+        if self.answers:
+            vectors = torch.cat([vectors, encoder.model.answer(self.modality, vectors)], dim=1)
+        return vectors.numpy()
 
     @property
     def _parts(self) -> "tuple[_Encoder, Extractor]":
@@ -81,13 +92,14 @@ class _Encoder:
     """Of a checkpoint what reads one modality; `sha256`: of its weights."""
 
     source: Extractor
+    model: LateFusion
     branch: Branch
     sha256: str
 
-    def embed(self, arrays: Sequence[Array]) -> Float32[np.ndarray, "n dim"]:
+    def embed(self, arrays: Sequence[Array]) -> Float[Tensor, "n dim"]:
         values = pad_sequence([torch.from_numpy(array) for array in arrays], batch_first=True)
         lengths = torch.tensor([len(array) for array in arrays])
-        return self.branch.embed(values, torch.arange(values.shape[1]) < lengths[:, None]).numpy()
+        return self.branch.embed(values, torch.arange(values.shape[1]) < lengths[:, None])
 
 
 @cache
@@ -102,4 +114,4 @@ def _encoder(checkpoint: str, modality: Modality) -> _Encoder:
     except ValueError as error:
         raise ValueError(f"{checkpoint!r} gives no {modality}.vector: {error}") from error
     (source,) = (e for e in found.extractors if e.stream == stream)
-    return _Encoder(source, branch, found.sha256)
+    return _Encoder(source, found.model, branch, found.sha256)

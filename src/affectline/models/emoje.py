@@ -41,7 +41,8 @@ class Config:
     `streams`: the width of each stream. Each is a mode of its own, and may be missing by itself: the face
     without the body. `attention`, `heads`, `layers`, `context`: as in AMuSE. `joint`: the width of the joint
     space; 0 = none, and nothing stands in for what is missing. `several`: whether an utterance may show
-    several classes.
+    several classes. `answers`: the streams whose last numbers are logits of the classes, as an encoder that
+    was trained before has them; the model says what they say until it learns better.
 
     Paper: no size is known.
     Here:  AMuSE's, and a joint space as wide as a descriptor.
@@ -57,6 +58,7 @@ class Config:
     joint: int = 256
     dropout: float = 0.2
     several: bool = False
+    answers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,10 @@ class EmoJE(nn.Module):
         self.dialogue = DialogueContext(c.dim, c.context, dropout=c.dropout)
         self.speaker = SpeakerContext(c.dim, c.context, dropout=c.dropout)
         self.classify = nn.Linear(c.dim + 2 * around, c.classes)
+        if c.answers:
+            for layer in (self.classify, *self.heads):
+                nn.init.zeros_(layer.weight)  # pyright: ignore[reportArgumentType]
+                nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType]
         self.prior = nn.Buffer(torch.zeros(c.classes))  # logits where nothing is there at all
 
     def fit(self, train: Sequence[Sequence[Features]]) -> None:
@@ -148,6 +154,7 @@ class EmoJE(nn.Module):
         logits = self.classify(self.dropout(torch.cat([z, *around], dim=2)))
         own = self.dropout(torch.stack([_mean(*x) for x in f.values()], dim=1))
         said = torch.stack([head(x) for head, x in zip(self.heads, own.unbind(dim=1), strict=True)], dim=1)
+        said = said + torch.stack([self._answered(s, batch) for s in self.streams], dim=1)
         logits = logits + turns((weights(s, there)[..., None] * said).sum(dim=1), real)
         something = turns(there.any(dim=1), real).any(dim=1)[:, None, None]
         by_modality, present = self._alone(said, there)
@@ -161,6 +168,13 @@ class EmoJE(nn.Module):
             told=there & (there.sum(dim=1, keepdim=True) > 1),
             temperature=self._temperature(c),
         )
+
+    def _answered(self, stream: str, batch: Batch) -> Float[Tensor, "n classes"]:
+        """What the encoder of a stream has said already; 0 where it says nothing."""
+        classes = self.config.classes
+        if stream in self.config.answers:
+            return batch.streams[stream].pooled()[batch.mask][:, -classes:]
+        return self.prior.new_zeros(int(batch.mask.sum()), classes)
 
     def _by_stream(self, x: Tensor) -> dict[str, Tensor]:
         return dict(zip(self.streams, x.unbind(dim=1), strict=True))

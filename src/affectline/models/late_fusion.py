@@ -113,6 +113,12 @@ class LateFusion(nn.Module):
             )
         return self._stream[modality], self.branches[modality].network  # pyright: ignore[reportReturnType]
 
+    def answer(self, modality: Modality, vectors: Float[Tensor, "n dim"]) -> Float[Tensor, "n classes"]:
+        """The calibrated logits of a modality, from what `embed` of its branch gives."""
+        branch = self.branches[modality]
+        assert isinstance(branch, Calibrated)
+        return branch.network.answer(vectors) * branch.scale + branch.bias  # pyright: ignore
+
     @property
     def streams(self) -> tuple[str, ...]:
         return tuple(self._stream[Modality(m)] for m in self.branches)
@@ -169,8 +175,12 @@ class TextBranch(nn.Module):
         weights = mask.unsqueeze(-1)
         return self.head[:-2]((hidden * weights).sum(dim=1) / weights.sum(dim=1))
 
+    def answer(self, x: Float[Tensor, "n dim"]) -> Float[Tensor, "n classes"]:
+        """The logits, from what `embed` gives."""
+        return self.head[-2:](x)
+
     def forward(self, ids: Int[Tensor, "n time"], mask: Steps) -> Float[Tensor, "n classes"]:
-        return self.head[-2:](self.embed(ids, mask))
+        return self.answer(self.embed(ids, mask))
 
 
 class AudioBranch(nn.Module):
@@ -182,6 +192,10 @@ class AudioBranch(nn.Module):
 
     def embed(self, mel: Float[Tensor, "n time bands"], mask: Steps) -> Float[Tensor, "n dim"]:
         return self.net.embed(mel, mask)
+
+    def answer(self, x: Float[Tensor, "n dim"]) -> Float[Tensor, "n classes"]:
+        """The logits, from what `embed` gives."""
+        return self.net.head(self.net.dropout(x))
 
     def forward(self, mel: Float[Tensor, "n time bands"], mask: Steps) -> Float[Tensor, "n classes"]:
         return self.net(mel, mask)
@@ -197,6 +211,10 @@ class FaceBranch(nn.Module):
     def embed(self, faces: Faces, mask: Steps) -> Float[Tensor, "n dim"]:
         """The mean over the pictures, whose logits are the mean of theirs: but for dropout, it is one."""
         return _mean(self.net.embed(standardise(faces[mask], self.net.size)), mask)
+
+    def answer(self, x: Float[Tensor, "n dim"]) -> Float[Tensor, "n classes"]:
+        """The logits, from what `embed` gives."""
+        return self.net.head(self.net.dropout(x))
 
     def forward(self, faces: Faces, mask: Steps) -> Float[Tensor, "n classes"]:
         return _mean(self.net(standardise(faces[mask], self.net.size)), mask)
@@ -227,8 +245,12 @@ class VectorBranch(nn.Module):
         """What the last dropout and the last layer read."""
         return self.head[:-2](self.standardise(Stream(values[None], mask[None]).pooled()[0]))
 
+    def answer(self, x: Float[Tensor, "n dim"]) -> Float[Tensor, "n classes"]:
+        """The logits, from what `embed` gives."""
+        return self.head[-2:](x)
+
     def forward(self, values: Float[Tensor, "n time width"], mask: Steps) -> Float[Tensor, "n classes"]:
-        return self.head[-2:](self.embed(values, mask))
+        return self.answer(self.embed(values, mask))
 
 
 Branch = TextBranch | AudioBranch | FaceBranch | VectorBranch

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Generator, Tensor
-from torch.nn.functional import affine_grid, grid_sample, interpolate
+from torch.nn.functional import affine_grid, conv2d, grid_sample, interpolate, pad
 from torch.nn.utils.rnn import pad_sequence
 
 from affectline.batch import Batch, Stream
@@ -17,13 +17,14 @@ from affectline.nn.small_cnn import sounding
 
 @dataclass(frozen=True)
 class Faces:
-    """Mirror, turn, zoom, shift, change the contrast of, and cover part of each picture of `stream`."""
+    """Mirror, turn, zoom, shift, change the contrast of, blur, and cover part of each picture of `stream`."""
 
     stream: str = "video.faces"
     degrees: float = 15.0
     zoom: float = 0.15
     shift: float = 0.08  # of the picture's width
     gamma: tuple[float, float] = (0.6, 1.5)  # the power that grey is raised to
+    blur: float = 0.0  # the share of pictures out of focus, all of a batch by one Gaussian, of 0 to 2 pixels
     cover: float = 0.3  # side of the square that is covered, at most, as a share of the width
 
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
@@ -37,7 +38,7 @@ class Faces:
         x = faces[..., :1].permute(0, 3, 1, 2).to(torch.float32)  # the networks see grey
         x = grid_sample(x, self._grid(n, h, w, generator), padding_mode="border", align_corners=False)
         gamma = _uniform((n, 1, 1, 1), *self.gamma, generator)
-        x = (x / 255).clamp(min=1e-4) ** gamma * 255
+        x = self._blurred((x / 255).clamp(min=1e-4) ** gamma * 255, generator)
         x = torch.where(self._covered(n, h, w, generator), x.mean(dim=(2, 3), keepdim=True), x)
         return x.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).expand(n, h, w, 3)
 
@@ -49,6 +50,15 @@ class Faces:
         cos, sin = scale * angle.cos(), scale * angle.sin()
         rows = torch.stack([mirror * cos, -sin, shift[:, 0], mirror * sin, cos, shift[:, 1]], dim=1)
         return affine_grid(rows.view(n, 2, 3), [n, 1, h, w], align_corners=False)
+
+    def _blurred(self, x: Float[Tensor, "n 1 h w"], generator: Generator) -> Float[Tensor, "n 1 h w"]:
+        if not self.blur:
+            return x
+        sigma = _uniform((), 0.1, 2.0, generator)
+        kernel = torch.exp(-0.5 * (torch.arange(-6, 7) / sigma) ** 2)
+        kernel = kernel / kernel.sum()
+        soft = conv2d(pad(x, (6, 6, 6, 6), mode="replicate"), kernel[None, None, :, None] * kernel)
+        return torch.where(torch.rand((len(x), 1, 1, 1), generator=generator) < self.blur, soft, x)
 
     def _covered(self, n: int, h: int, w: int, generator: Generator) -> Tensor:
         side = _uniform((n, 1, 1, 1), 0.0, self.cover, generator)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -12,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from affectline.batch import Features
-from affectline.checkpoint import Checkpoint, save
+from affectline.checkpoint import Checkpoint, load_trained, save
 from affectline.epochs import Augment, Drawn, Epochs, Shuffled, View, rows_of
 from affectline.evaluation import Truth
 from affectline.evaluation.metrics import choose_one, decision_metrics
@@ -69,12 +70,13 @@ class Recipe:
 
     `select`: the validation score by which an epoch is chosen, a key of SELECT. `data`: what the checkpoint
     says of where its training data come from, and under which licence. `start`: puts weights that were learnt
-    elsewhere into the new model; `before`: the recipe that learns them, in the folder of that name. `view`:
-    what training sees of a conversation, another thing each epoch, so that its features are made as it goes,
-    by `workers` processes. `windows`: what dev, and all that is judged
-    later, see of a long utterance. `draw`: how many conversations of each corpus of a mixture an epoch sees;
-    all of those that it does not name. `made_up`: adds utterances that the corpora lack, to every part.
-    `encoders`: are trained before, each in the folder of its name below this one's; `Vectors` read them.
+    elsewhere into the new model; `before`: the recipe that learns them, in the folder of that name, and
+    `kept`: the share of them that is mixed with what training made of them. `view`: what training sees of a
+    conversation, another thing each epoch, so that its features are made as it goes, by `workers` processes.
+    `windows`: what dev, and all that is judged later, see of a long utterance. `draw`: how many conversations
+    of each corpus of a mixture an epoch sees; all of those that it does not name. `made_up`: adds utterances
+    that the corpora lack, to every part. `encoders`: are trained before, each in the folder of its name below
+    this one's; `Vectors` read them.
     """
 
     labels: LabelSpace
@@ -93,6 +95,7 @@ class Recipe:
     windows: EvenWindows | None = None
     start: Callable[[nn.Module], None] | None = None
     before: "Recipe | None" = None
+    kept: float = 0.0
     made_up: "Callable[[Data], Data] | None" = None
     encoders: "Mapping[Modality, Recipe]" = field(default_factory=dict)
     data: str = ""
@@ -244,11 +247,13 @@ def train_recipe(
     if isinstance(recipe, Fusion):
         return joining.train(recipe, root, out, name=name, **how)
     encoders.train_parts(recipe.encoders, root, out, **how)
-    recipe = encoders.begun(recipe, root, out, **how)
+    if first := encoders.first(recipe, root, out, **how):
+        recipe = replace(recipe, start=partial(load_trained, state=first))
     recipe = replace(encoders.encoded(recipe, out), train=replace(recipe.train, seed=seed))
     recipe = fitted(recipe, root)
     train, dev = (load(recipe, root, split, progress) for split in ("train", "dev"))
     model = run(recipe, train, dev, out, machines=machines, resume=resume, progress=progress)
+    encoders.blend(model, first, recipe.kept)
     checkpoint = decisions.finish(recipe, model, dev, name=name or out.name)
     if recipe.encoders:  # whose corpus of faces shows nothing else; a recording does
         checkpoint = replace(checkpoint, extractors=seen_whole(checkpoint.extractors, False))

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from affectline.checkpoint import Checkpoint, load, load_trained, trained
+import torch
+from torch import Tensor, nn
+
+from affectline.checkpoint import Checkpoint, load, trained
 from affectline.checkpoint.vectors import Vectors
 from affectline.features import Extractor
 from affectline.machines import Machines
@@ -40,12 +42,23 @@ def train_parts(
     return found
 
 
-def begun(recipe: Recipe, root: Path, out: Path, **how: Any) -> Recipe:
-    """The recipe that goes on from what `before` gives, which is trained in the folder of that name."""
+def first(recipe: Recipe, root: Path, out: Path, **how: Any) -> Mapping[str, Tensor]:
+    """The weights of what is trained before the recipe, in the folder of that name; none where nothing is."""
     if recipe.before is None:
-        return recipe
-    first = train_parts({"before": recipe.before}, root, out, **how)["before"]
-    return replace(recipe, start=partial(load_trained, state=trained(first.model)))
+        return {}
+    return trained(train_parts({"before": recipe.before}, root, out, **how)["before"].model)
+
+
+@torch.no_grad()
+def blend(model: nn.Module, first: Mapping[str, Tensor], kept: float) -> None:
+    """Move a model's weights back, by the share `kept`, to those that it began with.
+
+    What it knew before is lost last (WiSE-FT: Wortsman et al., Robust fine-tuning of zero-shot models, CVPR
+    2022, Eq. 1).
+    """
+    for name, weights in trained(model).items():
+        if name in first and weights.is_floating_point():
+            weights.lerp_(first[name].to(weights), kept)
 
 
 def encoded(recipe: Recipe, out: Path) -> Recipe:
