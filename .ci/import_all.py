@@ -1,4 +1,7 @@
-"""Imports every module of the installed package: none may need an extra to be imported."""
+"""Imports every module of the installed package: none may need an extra to be imported, but for the service.
+
+That is made of its extra; where this is absent, importing it says how to install it.
+"""
 
 import importlib
 import pkgutil
@@ -7,6 +10,11 @@ import affectline
 
 names = [m.name for m in pkgutil.walk_packages(affectline.__path__, "affectline.")]
 for name in names:
-    if not name.endswith("__main__"):
+    if name.endswith("__main__"):
+        continue
+    try:
         importlib.import_module(name)
+    except ImportError as error:
+        if name != "affectline.server" or 'pip install "affectline[app]"' not in str(error):
+            raise
 print(f"{len(names)} modules of {affectline.__path__[0]} import")

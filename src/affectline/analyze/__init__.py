@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from affectline import __version__, checkpoint
+from affectline.analyze.kept import Kept
 from affectline.analyze.recordings import is_transcript, sha256_of
 from affectline.checkpoint import Checkpoint, subset
 from affectline.media import FileClip, Recording
@@ -129,32 +130,23 @@ class Analyzer:
         transcript: Path | None = None,
         options: Options = Options(),
         progress: Progress = lambda _stage, _share: None,
+        kept: Kept | None = None,
     ) -> Timeline:
-        """As `analyze`, with the options as one value."""
+        """As `analyze`, with the options as one value.
+
+        What is `kept` of this recording is not decoded again, and what it lacks is kept.
+        """
         progress("reading", 0.0)
         clip = None if is_transcript(recording) else FileClip(recording)
         facts = None if clip is None else clip.recording
-        words = _words_of(recording, transcript, options)
-        conversation = transcribe(
-            clip,
-            id=recording.stem,
-            transcript=words,
-            speakers=options.speakers,
-            language=options.language,
-            asr=_recogniser(options.asr) if options.asr and Modality.TEXT in options.modalities else None,
-            diarise=_diariser(options.diarization),
-            progress=progress,
-        )
-        if clip is not None and clip.has_video and Modality.VIDEO in options.modalities:
-            progress("faces", 0.0)
-            conversation = attach(
-                conversation, clip, self.detector, progress=lambda share: progress("faces", share)
-            )
+        conversation = self._seen(recording, transcript, options, kept, progress)
         unused = [m for m in Modality if m not in options.modalities]
         conversation = conversation.without(*unused) if unused else conversation
         progress("emotions", 0.0)
         (predictions,) = self.checkpoint.predict(
-            [conversation], progress=lambda share: progress("emotions", share)
+            [conversation],
+            memo=kept.features if kept else None,
+            progress=lambda share: progress("emotions", share),
         )
         return Timeline.of(
             conversation,
@@ -166,6 +158,43 @@ class Analyzer:
             warnings=_warnings(conversation, facts, unused),
             settings=options.settings(transcript),
         )
+
+    def _seen(
+        self,
+        recording: Path,
+        transcript: Path | None,
+        options: Options,
+        kept: Kept | None,
+        progress: Progress,
+    ) -> Conversation:
+        """Who says what, when, and whose face it is where pictures are asked for."""
+        clip = None if is_transcript(recording) else FileClip(recording)
+        words = _words_of(recording, transcript, options)
+        recognised = options.asr if Modality.TEXT in options.modalities else None
+
+        def heard() -> Conversation:
+            return transcribe(
+                clip,
+                id=recording.stem,
+                transcript=words,
+                speakers=options.speakers,
+                language=options.language,
+                asr=_recogniser(recognised) if recognised else None,
+                diarise=_diariser(options.diarization),
+                progress=progress,
+            )
+
+        def with_faces() -> Conversation:
+            assert clip is not None
+            progress("faces", 0.0)
+            return attach(conversation, clip, self.detector, progress=lambda share: progress("faces", share))
+
+        made_of = {**options.settings(words), "asr": recognised, "modalities": None}
+        made_of["recording"] = sha256_of(recording) if kept else None
+        conversation = kept.conversation("heard", made_of, clip, heard) if kept else heard()
+        if clip is None or not clip.has_video or Modality.VIDEO not in options.modalities:
+            return conversation
+        return kept.conversation("seen", made_of, clip, with_faces) if kept else with_faces()
 
     def _thresholds(self, predictions: Sequence[Prediction]) -> dict[str, float]:
         """Those of the modalities that were there, where these are the same in every utterance."""

@@ -5,7 +5,6 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from importlib.resources import files
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -43,6 +42,7 @@ from affectline.features.video_scene import Scene
 from affectline.features.video_visextnet import VisExtNet
 from affectline.files import atomic_write
 from affectline.models import MODELS, Inferred, infer
+from affectline.shipped import installed
 from affectline.types import Conversation, LabelSpace, Modality, Prediction, modality_of
 
 FORMAT = 1
@@ -213,12 +213,6 @@ def save(checkpoint: Checkpoint, folder: Path, *, half: bool = False, card: str 
     atomic_write(folder / "config.json", json.dumps(config, indent=1) + "\n")
     if card:
         atomic_write(folder / "README.md", card)
-
-
-def installed() -> dict[str, Path]:
-    """The checkpoints that come with the package, by name."""
-    root = Path(str(files("affectline"))) / "checkpoints"
-    return {path.parent.name: path.parent for path in sorted(root.glob("*/config.json"))}
 
 
 def load(name: str | Path, device: torch.device | str = "cpu") -> Checkpoint:

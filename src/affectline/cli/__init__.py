@@ -12,6 +12,7 @@ from affectline import __version__
 from affectline.cli.analyze import analyze
 from affectline.cli.evaluate import evaluate
 from affectline.cli.options import UsageError
+from affectline.cli.serve import serve
 from affectline.cli.terminal import say
 from affectline.cli.train import recipes, train
 from affectline.cli.weights import weights
@@ -21,6 +22,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "recipes": recipes,
     "train": train,
     "evaluate": evaluate,
+    "serve": serve,
     "weights": weights,
 }
 

@@ -1,0 +1,185 @@
+"""The service as a whole: its settings, its jobs, its workers, and the app in front of them."""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from fastapi import FastAPI
+
+from affectline import __version__
+from affectline.server.analysis import Analysis
+from affectline.server.guard import Guard
+from affectline.server.jobs import Job, Jobs
+from affectline.server.limits import Limits
+from affectline.server.pool import Pool
+from affectline.server.problems import Problem, install
+from affectline.server.schemas import Options
+from affectline.server.worker import Work
+
+NOTICE = (
+    "affectline estimates perceived expression: how likely a human rater would be to use a label such as joy "
+    "for an utterance. It does not read what a person feels. Not for workplaces or education (EU AI Act, "
+    "Art. 5(1)(f)), not for decisions about people, and never without telling them (Art. 50(3)). All is "
+    "computed on this machine. The weights of base are CC BY-NC-SA 4.0: not for commercial use. "
+    "See docs/intended-use.md."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the operator chooses.
+
+    `data`: the folder of the jobs. `allow`: the folders that recordings may be named in. `checkpoints`: by
+    name, the first is loaded at once. `asr`: models that words may be recognised with. `token`: what every
+    request must have; None: the server is for its own machine alone.
+    """
+
+    data: Path
+    checkpoints: Mapping[str, str]
+    allow: tuple[Path, ...] = ()
+    asr: tuple[str, ...] = ()
+    token: str | None = None
+    limits: Limits = field(default_factory=Limits)
+    workers: int = 1
+    device: str = "auto"
+
+
+@dataclass
+class Service:
+    """What the routes work with."""
+
+    settings: Settings
+    jobs: Jobs
+    pool: Pool
+    _coming: int = 0
+    _lock: Lock = field(default_factory=Lock)
+
+    @property
+    def limits(self) -> Limits:
+        return self.settings.limits
+
+    def refuse_more(self) -> None:
+        """Raises Problem where as many jobs wait as are allowed."""
+        if self.jobs.waiting() + self._coming >= self.limits.jobs:
+            detail = f"{self.limits.jobs} jobs are queued or run, which is the most that this server takes"
+            raise Problem(429, f"{detail}; try again later", {"Retry-After": "30"})
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """A job is about to come in, and counts already."""
+        with self._lock:
+            self.refuse_more()
+            self._coming += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._coming -= 1
+
+    def checked(self, options: Options) -> Options:
+        """The options, where this service has what they name; else raises Problem."""
+        for option, name, known in (
+            ("checkpoint", options.checkpoint, [*self.settings.checkpoints]),
+            ("asr", options.asr, [*self.settings.asr]),
+        ):
+            if name is not None and name not in known:
+                raise Problem(
+                    422, f"{option}: this server has {', '.join(known) or 'none'}, and not that one"
+                )
+        return options
+
+    def add(
+        self,
+        name: str,
+        recording: Path,
+        transcript: Path | None,
+        options: Options,
+        upload: Path | None = None,
+    ) -> Job:
+        """Queue a new job; see `Jobs.add`."""
+        job = self.jobs.add(name, recording, transcript, options.model_dump(), upload=upload)
+        self.pool.wake()
+        return job
+
+
+def create_app(settings: Settings, make: Callable[[], Work] | None = None) -> FastAPI:
+    """The service as an ASGI app, whose workers live as long as it does.
+
+    `make`: what makes the work, see `Pool`; None: the analysis.
+    """
+    from affectline.server.api import PREFIX, described, router
+
+    analysis = Analysis(dict(settings.checkpoints), settings.device, settings.limits.length)
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        jobs = Jobs(settings.data)
+        pool = Pool(jobs, make or analysis, settings.limits, workers=settings.workers)
+        app.state.service = Service(settings, jobs, pool)
+        pool.start()
+        try:
+            yield
+        finally:
+            pool.stop()
+            jobs.close()
+
+    app = FastAPI(
+        title="affectline",
+        version=__version__,
+        description=NOTICE,
+        lifespan=life,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,  # its pages load scripts from elsewhere
+        redoc_url=None,
+        max_body_size=settings.limits.size,
+        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
+    )
+    app.include_router(router)
+    install(app)
+    app.add_middleware(Guard, token=settings.token)
+    openapi = app.openapi
+
+    def describe() -> dict[str, Any]:
+        return described(openapi(), settings) if app.openapi_schema is None else app.openapi_schema
+
+    app.openapi = describe  # pyright: ignore[reportAttributeAccessIssue]
+    return app
+
+
+def run(
+    settings: Settings,
+    host: str,
+    port: int,
+    say: Callable[[str], None],
+    make: Callable[[], Work] | None = None,
+) -> int:
+    """Serve until Ctrl-C or SIGTERM; the exit code. `say` tells the operator where, and what it is for.
+
+    Raises:
+        ValueError: another server uses the data folder.
+        OSError: the address cannot be used.
+    """
+    import socket
+
+    import uvicorn
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family, backlog=128) as listening:
+        app = create_app(settings, make)
+        name = f"[{host}]" if ":" in host else host
+        say(NOTICE)
+        say(f"affectline {__version__} serves at http://{name}:{listening.getsockname()[1]}/api/v1")
+        config = uvicorn.Config(
+            app,
+            access_log=False,  # names of recordings and tokens in addresses are nobody's business
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=3,
+            lifespan="on",
+        )
+        server = uvicorn.Server(config)
+        server.run(sockets=[listening])
+    return 0 if server.started else 1
