@@ -1,69 +1,19 @@
-"""A service whose work is quick and does as the recording says, and what is sent to it."""
+"""A service whose work is quick (service_work.py), and what is sent to it."""
 
-import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi.testclient import TestClient
-from timeline_makers import talk
+from service_work import Fake
 
 from affectline.server.limits import Limits
 from affectline.server.service import Settings, create_app, run
-from affectline.server.worker import Report, Task, Work
 
 CHECKPOINTS = {"base": "base", "other": "other"}
 BASE = "/api/v1"
-
-
-@dataclass(frozen=True)
-class Fake:
-    """Makes work that does what the recording says: "sleep 2", "crash", "crash once", "hang", "fail" ...
-
-    `seconds`: that any other recording takes.
-    """
-
-    seconds: float = 0.0
-
-    def __call__(self) -> Work:
-        return self.do
-
-    def do(self, task: Task, report: Report) -> None:
-        said = Path(task["recording"]).read_bytes()[:200].decode("latin-1").split()
-        word, rest = (said or [""])[0], said[1:]
-        folder = Path(task["folder"])
-        match word:
-            case "sleep":
-                wait(report, float(rest[0]))
-            case "hang":  # and hears nothing
-                time.sleep(60)
-            case "crash":
-                once = folder.parent / "crashed"
-                folder.parent.mkdir(exist_ok=True)
-                if not rest or not once.exists():
-                    once.touch()
-                    os._exit(1)
-            case "fail":
-                raise ValueError(f"{task['recording']}: is text, not a recording")
-            case "stumble":
-                raise KeyError("/etc/secret")
-            case "eat":
-                held = bytearray(300_000_000)
-                wait(report, 20 + len(held) * 0)
-            case _:
-                wait(report, self.seconds)
-        untimed = word == "untimed"
-        talk(3, timed=not untimed, path=task["recording"]).write(folder / "timeline.json")
-
-
-def wait(report: Report, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while (left := end - time.monotonic()) > 0:
-        report("faces", 1 - left / seconds)
-        time.sleep(min(left, 0.02))
 
 
 def settings(folder: Path, **changes) -> Settings:
@@ -86,12 +36,12 @@ def send(client: TestClient, content: bytes | str = "speech", name: str = "talk.
     return answer.json()
 
 
-def ended(client: TestClient, job: dict, seconds: float = 30.0) -> dict:
+def ended(client: TestClient, job: dict, seconds: float = 60.0) -> dict:
     """The job as it is when it is over."""
     return until(client, job, lambda j: j["state"] in ("completed", "failed", "cancelled"), seconds)
 
 
-def until(client: TestClient, job: dict, holds, seconds: float = 30.0) -> dict:
+def until(client: TestClient, job: dict, holds, seconds: float = 60.0) -> dict:
     end = time.monotonic() + seconds
     while True:
         now = client.get(f"{BASE}/jobs/{job['id']}").json()

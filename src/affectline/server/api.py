@@ -30,6 +30,8 @@ PREFIX = "/api/v1"
 TICK = 0.25  # seconds between looks at a job that is watched
 KEEP_ALIVE = 15.0  # seconds after which a silent stream says that it lives
 
+CHANGES = schemas.Changes.model_json_schema()
+
 router = APIRouter(prefix=PREFIX, responses=RESPONSES)
 
 
@@ -106,21 +108,30 @@ def cancel(id: str, service: Here) -> Job:
 
 
 @router.post(
-    "/jobs/{id}/rerun", status_code=201, summary="Analyse the same recording again, with other options"
+    "/jobs/{id}/rerun",
+    status_code=201,
+    summary="Analyse the same recording again, with other options",
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": CHANGES}}}},
 )
-def rerun(id: str, changes: schemas.Changes, response: Response, service: Here) -> Job:
+async def rerun(id: str, request: Request, response: Response, service: Here) -> Job:
     """A new job. What was found before is not decoded again: speech, words, faces, features."""
+    changes = await intake.json_of(request, schemas.Changes)
+    again = await asyncio.to_thread(_again, service, id, changes)
+    response.headers["Location"] = f"{PREFIX}/jobs/{again.id}"
+    return again
+
+
+def _again(service: Service, id: str, changes: schemas.Changes) -> Job:
     job = _job(service, id)
-    service.refuse_more()
     asked = changes.model_dump(exclude_unset=True)
     asked = {k: v for k, v in asked.items() if v is not None or k in ("speakers", "language", "asr")}
     options = service.checked(schemas.Options(**{**job.options, **asked}))
-    try:
-        again = service.jobs.again(job, options.model_dump())
-    except KeyError as error:
-        raise _unknown() from error
+    with service.one_more():
+        try:
+            again = service.jobs.again(job, options.model_dump())
+        except KeyError as error:
+            raise _unknown() from error
     service.pool.wake()
-    response.headers["Location"] = f"{PREFIX}/jobs/{again.id}"
     return _view(service, again)
 
 
@@ -257,9 +268,9 @@ def _view(service: Service, job: jobs.Job) -> Job:
 
 def described(schema: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """The OpenAPI description with the names that this service knows."""
-    bodies = schema["paths"][f"{PREFIX}/jobs"]["post"]["requestBody"]["content"].values()
-    named = (schema["components"]["schemas"][name] for name in ("Options", "Changes"))
-    for where in (*named, *(body["schema"] for body in bodies)):
+    posts = (schema["paths"][f"{PREFIX}/jobs{rest}"]["post"] for rest in ("", "/{id}/rerun"))
+    bodies = [body["schema"] for post in posts for body in post["requestBody"]["content"].values()]
+    for where in (schema["components"]["schemas"]["Options"], *bodies):
         _name(where["properties"], "checkpoint", [*settings.checkpoints])
         _name(where["properties"], "asr", [*settings.asr])
     return schema

@@ -2,9 +2,9 @@
 
 import errno
 import shutil
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from affectline.server import uploads
@@ -39,6 +39,8 @@ def _plain(value: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in {**value, **first}.items() if k not in ("anyOf", "default")}
 
 
+Body = TypeVar("Body", bound=BaseModel)
+
 DESCRIPTION: dict[str, Any] = {
     "required": True,
     "content": {FORM: {"schema": _form()}, JSON: {"schema": FromPath.model_json_schema()}},
@@ -61,16 +63,25 @@ async def take(request: Request, service: Service) -> Job:
     raise Problem(415, f"send {FORM} with a file `recording`, or {JSON} with a `path`")
 
 
-async def _from_path(request: Request, service: Service) -> Job:
+async def json_of(request: Request, model: type[Body]) -> Body:
+    """The body of a request, which is small.
+
+    Raises:
+        Problem: it is not as the model says.
+    """
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > JSON_SIZE:
-            raise Problem(413, "JSON that names a recording has 100 kB at most; send files as a form")
+            raise Problem(413, f"JSON has {JSON_SIZE / 1000:g} kB at most; send files as a form")
     try:
-        asked = FromPath.model_validate_json(bytes(body))
+        return model.model_validate_json(bytes(body))
     except ValidationError as error:
         raise Problem(422, wrong(error.errors())) from error
+
+
+async def _from_path(request: Request, service: Service) -> Job:
+    asked = await json_of(request, FromPath)
     options = service.checked(Options(**asked.model_dump(exclude={"path", "transcript"})))
     try:
         path = allowed(asked.path, service.settings.allow)

@@ -21,6 +21,7 @@ from affectline.server.limits import Limits
 logger = logging.getLogger(__name__)
 
 GRACE = 5.0  # seconds in which a worker may end a cancelled job by itself
+LOADING = 600.0  # seconds in which a worker must be ready for its first job
 TICK = 0.1  # seconds between looks at a worker that says nothing
 
 
@@ -187,7 +188,8 @@ class _Slot:
 
     def _watch(self, job: Job) -> None:
         """Until the job is over, in one way or another."""
-        limits, jobs, began = self.pool.limits, self.pool.jobs, time.monotonic()
+        limits, jobs = self.pool.limits, self.pool.jobs
+        until = time.monotonic() + LOADING
         told: float | None = None  # when the worker was told that the job is cancelled
         while True:
             message = self._receive()
@@ -198,6 +200,7 @@ class _Slot:
             if self._ends(message, job):
                 return None
             now, reason = time.monotonic(), None
+            until = now + limits.seconds if "begun" in message else until
             if self.pool.stopping:
                 self._end()
                 return jobs.back(job.id)
@@ -206,7 +209,7 @@ class _Slot:
                 self._send({"cancel": job.id})
             if told is not None and now - told > GRACE:
                 reason = "cancelled"  # which it is by now: the first end holds
-            elif now - began > limits.seconds:
+            elif now > until:
                 reason = f"it took longer than the {limits.seconds:g} s that this server allows"
             elif limits.memory is not None and self._memory() > limits.memory:
                 reason = (
@@ -225,10 +228,9 @@ class _Slot:
             return False
         if "stage" in message:
             self.progress = Progress(message["stage"], message["share"])
-            return False
-        state = State(message["end"])
-        self.pool.jobs.finish(job.id, state, message.get("reason"))
-        return True
+        if "end" in message:
+            self.pool.jobs.finish(job.id, State(message["end"]), message.get("reason"))
+        return "end" in message
 
     def _receive(self) -> dict[str, Any] | None:
         """What the worker says; empty where it says nothing; None where it has ended."""

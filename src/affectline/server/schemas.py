@@ -1,7 +1,7 @@
 """What goes over the wire, as JSON."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -110,7 +110,7 @@ class Job(BaseModel):
     links: Links
 
     @classmethod
-    def of(cls, job: jobs.Job, progress: Progress | None, position: int | None) -> Self:
+    def of(cls, job: jobs.Job, progress: Progress | None, position: int | None) -> "Job":
         here = f"/api/v1/jobs/{job.id}"
         done = job.state is jobs.State.COMPLETED
         results = {str(f): f"{here}/results/{f}" for f in (*Format, "zip")} if done else {}

@@ -134,7 +134,6 @@ def create_app(settings: Settings, make: Callable[[], Work] | None = None) -> Fa
         openapi_url=f"{PREFIX}/openapi.json",
         docs_url=None,  # its pages load scripts from elsewhere
         redoc_url=None,
-        max_body_size=settings.limits.size,
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
     )
     app.include_router(router)

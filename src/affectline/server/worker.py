@@ -75,6 +75,7 @@ class _Worker:
             os._exit(0)
 
     def do(self, task: Task, work: Work) -> None:
+        self.say(job=task["job"], begun=True)
         try:
             work(task, self._report(task))
         except CancelledError:
