@@ -271,6 +271,11 @@ def test_a_body_that_is_not_as_described_is_refused(
     _refused(client.post(f"{BASE}/jobs", content=body, headers={"content-type": kind}), status)
 
 
+def test_an_empty_file_is_refused_at_once(client: TestClient) -> None:
+    answer = client.post(f"{BASE}/jobs", files={"recording": ("a.mp4", b"")})
+    _refused(answer, 422, "recording: the file is empty")
+
+
 def test_names_of_files_are_never_paths(client: TestClient, root: Path) -> None:
     for name in (
         "../../evil.mp4",
@@ -364,7 +369,6 @@ def test_the_real_analysis_takes_the_demo_and_refuses_what_is_hostile(tmp_path: 
         "page": b"<!doctype html><script>alert(1)</script>" * 20,
         "script": b"#!/bin/sh\nrm -rf /\n" * 50,
         "playlist": b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n",
-        "empty": b"",
         "long": make_video(tmp_path / "l.mp4", seconds=70, rate=1).read_bytes(),
     }
 

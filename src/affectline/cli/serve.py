@@ -85,7 +85,10 @@ def serve(
             workers=workers,
             device=device,
         )
-    return run(settings, host, port, terminal.say)
+        try:
+            return run(settings, host, port, terminal.say)
+        except OSError as error:
+            raise UsageError(f"cannot serve at {host}, port {port}: {error.strerror or error}") from error
 
 
 def _data_folder() -> Path:

@@ -30,6 +30,7 @@ PREFIX = "/api/v1"
 TICK = 0.25  # seconds between looks at a job that is watched
 KEEP_ALIVE = 15.0  # seconds after which a silent stream says that it lives
 
+MEDIA: dict[str, Any] = {"audio/*": {}, "video/*": {}, "application/octet-stream": {}}
 CHANGES = schemas.Changes.model_json_schema()
 
 router = APIRouter(prefix=PREFIX, responses=RESPONSES)
@@ -219,7 +220,7 @@ def _own_policy(report: bytes) -> str:
     "/jobs/{id}/recording",
     summary="The recording, whole or in ranges",
     response_class=FileResponse,
-    responses={200: {"content": {"application/octet-stream": {}}}, 206: {"description": "A range of it."}},
+    responses={200: {"content": MEDIA}, 206: {"description": "A range of it."}},
 )
 @router.get("/jobs/{id}/recording/{name}", include_in_schema=False)
 def recording(id: str, service: Here) -> Response:

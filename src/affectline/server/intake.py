@@ -100,6 +100,9 @@ async def _from_form(request: Request, service: Service) -> Job:
         await form.read(boundary, request.stream(), service.limits.size)
         if "recording" not in form.files:
             raise Problem(422, "recording: send a file; with curl: -F recording=@talk.mp4")
+        empty = [name for name, path in form.files.items() if not path.stat().st_size]
+        if empty:
+            raise Problem(422, f"{empty[0]}: the file is empty (0 bytes)")
         options = service.checked(_options(form))
         recording, transcript = form.files["recording"], form.files.get("transcript")
         return service.add(form.names["recording"], recording, transcript, options, upload=folder)

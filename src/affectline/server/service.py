@@ -105,10 +105,13 @@ class Service:
         return job
 
 
-def create_app(settings: Settings, make: Callable[[], Work] | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, make: Callable[[], Work] | None = None, jobs: Jobs | None = None
+) -> FastAPI:
     """The service as an ASGI app, whose workers live as long as it does.
 
-    `make`: what makes the work, see `Pool`; None: the analysis.
+    `make`: what makes the work, see `Pool`; None: the analysis. `jobs`: those of the data folder, which are
+    opened when the app starts where they are not given.
     """
     from affectline.server.api import PREFIX, described, router
 
@@ -116,15 +119,15 @@ def create_app(settings: Settings, make: Callable[[], Work] | None = None) -> Fa
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        jobs = Jobs(settings.data)
-        pool = Pool(jobs, make or analysis, settings.limits, workers=settings.workers)
-        app.state.service = Service(settings, jobs, pool)
+        opened = jobs or Jobs(settings.data)
+        pool = Pool(opened, make or analysis, settings.limits, workers=settings.workers)
+        app.state.service = Service(settings, opened, pool)
         pool.start()
         try:
             yield
         finally:
             pool.stop()
-            jobs.close()
+            opened.close()
 
     app = FastAPI(
         title="affectline",
@@ -167,7 +170,7 @@ def run(
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family, backlog=128) as listening:
-        app = create_app(settings, make)
+        app = create_app(settings, make, Jobs(settings.data))
         name = f"[{host}]" if ":" in host else host
         say(NOTICE)
         say(f"affectline {__version__} serves at http://{name}:{listening.getsockname()[1]}/api/v1")
