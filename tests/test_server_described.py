@@ -77,7 +77,7 @@ def _ask(operation: str, mode: GenerationMode, address: str, known: str) -> None
         number += 1
         if "id" in case.path_parameters and number % 3 and not operation.startswith("DELETE"):
             case.path_parameters["id"] = known  # else next to nothing but 404 would be seen
-        case.call_and_validate(base_url=address)
+        case.call_and_validate(base_url=address, timeout=120)
 
     ask()
     assert number

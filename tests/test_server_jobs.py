@@ -91,10 +91,10 @@ def test_a_job_that_ends_workers_is_given_up_after_the_stated_tries(tmp_path: Pa
     states = []
     for _ in range(3):
         jobs.claim()
-        jobs.crashed(job.id, 3)
+        jobs.crashed(job.id, 3, "it ended")
         states.append(jobs.get(job.id).state)
     assert states == [State.QUEUED, State.QUEUED, State.FAILED]
-    assert "3 times" in (jobs.get(job.id).reason or "")
+    assert jobs.get(job.id).reason == "it ended, 3 times"
     jobs.close()
 
 
@@ -104,7 +104,7 @@ def test_the_first_end_holds(tmp_path: Path) -> None:
     jobs.claim()
     assert jobs.finish(job.id, State.CANCELLED)
     assert not jobs.finish(job.id, State.COMPLETED)
-    jobs.crashed(job.id, 3)
+    jobs.crashed(job.id, 3, "it ended")
     jobs.back(job.id)
     assert jobs.get(job.id).state is State.CANCELLED
     jobs.close()

@@ -269,19 +269,14 @@ class Jobs:
             )
             return done.rowcount > 0
 
-    def crashed(self, id: str, tries: int) -> None:
+    def crashed(self, id: str, tries: int, reason: str) -> None:
         """A worker ended while it did this job: it is tried again, `tries` times in all."""
         with self._change() as db:
             db.execute("UPDATE jobs SET crashes = crashes + 1 WHERE id = ? AND state = 'running'", (id,))
             db.execute(
                 "UPDATE jobs SET state = 'failed', finished = ?, reason = ?"
                 " WHERE id = ? AND state = 'running' AND crashes >= ?",
-                (
-                    time.time(),
-                    f"it ended the process that analyses, {tries} times; the file may be damaged",
-                    id,
-                    tries,
-                ),
+                (time.time(), f"{reason}, {tries} times", id, tries),
             )
             self._back(db, id)
 

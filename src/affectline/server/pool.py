@@ -21,6 +21,7 @@ from affectline.server.limits import Limits
 logger = logging.getLogger(__name__)
 
 GRACE = 5.0  # seconds in which a worker may end a cancelled job by itself
+STARTS = 5  # of workers that end before they are ready, until that is a failure of the job
 LOADING = 600.0  # seconds in which a worker must be ready for its first job
 TICK = 0.1  # seconds between looks at a worker that says nothing
 
@@ -189,18 +190,17 @@ class _Slot:
     def _watch(self, job: Job) -> None:
         """Until the job is over, in one way or another."""
         limits, jobs = self.pool.limits, self.pool.jobs
-        until = time.monotonic() + LOADING
+        begun, until = False, time.monotonic() + LOADING
         told: float | None = None  # when the worker was told that the job is cancelled
         while True:
             message = self._receive()
             if message is None:
-                logger.warning("a worker ended while it did job %s", job.id)
-                self._end()
-                return jobs.crashed(job.id, limits.tries)
+                return self._crashed(job, begun)
             if self._ends(message, job):
                 return None
             now, reason = time.monotonic(), None
-            until = now + limits.seconds if "begun" in message else until
+            if "begun" in message:
+                begun, until = True, now + limits.seconds
             if self.pool.stopping:
                 self._end()
                 return jobs.back(job.id)
@@ -219,6 +219,19 @@ class _Slot:
                 self._end()
                 jobs.finish(job.id, State.FAILED, reason)
                 return None
+
+    def _crashed(self, job: Job, begun: bool) -> None:
+        """The worker has ended; what it had not begun is not what ended it."""
+        logger.warning("a worker ended while it had job %s", job.id)
+        self._end()
+        if begun:
+            reason = "it ended the process that analyses, so the file may be damaged"
+            self.pool.jobs.crashed(job.id, self.pool.limits.tries, reason)
+        elif self._fails >= STARTS:
+            reason = "the process that analyses did not start, and the server's log says why"
+            self.pool.jobs.crashed(job.id, self.pool.limits.tries, reason)
+        else:
+            self.pool.jobs.back(job.id)
 
     def _ends(self, message: dict[str, Any], job: Job) -> bool:
         """Take a message of the worker; whether the job is over by it."""
