@@ -43,7 +43,7 @@ class Fake:
                 raise KeyError("/etc/secret")
             case "eat":
                 held = bytearray(300_000_000)
-                wait(report, 20 + len(held) * 0)
+                wait(report, 20.0 + held[0])
             case _:
                 wait(report, self.seconds)
         untimed = word == "untimed"

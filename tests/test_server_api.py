@@ -217,6 +217,15 @@ def test_a_path_inside_is_taken_and_its_file_stays(client: TestClient, root: Pat
     assert (root / "in" / "talk.mp4").is_file()
 
 
+def test_a_link_that_comes_later_is_not_followed(client: TestClient, root: Path) -> None:
+    path = root / "in" / "changed.mp4"
+    path.write_bytes(b"speech")
+    job = ended(client, client.post(f"{BASE}/jobs", json={"path": str(path)}).json())
+    path.unlink()
+    path.symlink_to(root / "secret.mp4")
+    _refused(client.get(job["links"]["recording"]), 410)
+
+
 @pytest.mark.parametrize(
     "path", ["talk.mp4", "~/talk.mp4", "\0", "/in\0", "/dev/zero", "/proc/self/environ", "file:///etc/passwd"]
 )

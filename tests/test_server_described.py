@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -21,6 +22,7 @@ from affectline.server.service import create_app
 pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")  # its own
 
 EXAMPLES = 8  # requests for each operation, as described and otherwise
+CHECKS: list[Any] = list(HealthCheck)
 CHECKED = [f"{BASE}/jobs{rest}" for rest in ("", "/{id}/rerun", "/{id}/results/{format}")]
 """Where something can be sent that is not as described."""
 
@@ -28,7 +30,7 @@ DESCRIPTION = create_app(service_settings(Path("unused"))).openapi()
 OPERATIONS = {
     f"{one.method.upper()} {one.path}": one
     for found in schemathesis.openapi.from_dict(DESCRIPTION).get_all_operations()
-    if (one := found.ok()) is not None
+    if (one := found.ok()) is not None  # pyright: ignore[reportAttributeAccessIssue]
 }
 
 
@@ -70,7 +72,7 @@ def test_what_is_not_as_described_is_refused(operation: str, address: str, known
 def _ask(operation: str, mode: GenerationMode, address: str, known: str) -> None:
     number = 0
 
-    @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=CHECKS)
     @given(case=OPERATIONS[operation].as_strategy(generation_mode=mode))
     def ask(case: schemathesis.Case) -> None:
         nonlocal number

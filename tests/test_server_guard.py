@@ -97,7 +97,7 @@ def test_its_own_pages_are_answered(local: TestClient) -> None:
     ],
 )
 def test_without_the_token_there_is_nothing(shared: TestClient, path: str, given: str | None) -> None:
-    headers = {"Authorization": given.encode()} if given else {}
+    headers = [(b"authorization", given.encode())] if given else []
     answer = shared.get(f"{BASE}{path}", headers=headers)
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"

@@ -17,7 +17,7 @@ from service_makers import BASE, ended, send, service, until
 
 from affectline.server.limits import Limits
 
-LIMITS = Limits(seconds=1.5, memory=250_000_000)
+LIMITS = Limits(seconds=2.5, memory=250_000_000)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_a_worker_that_is_killed_at_random_loses_no_job(client: TestClient) -> N
 def test_work_ends_at_its_time_limit_even_where_it_hears_nothing(client: TestClient) -> None:
     job = ended(client, send(client, "hang"))
     assert job["state"] == "failed"
-    assert "longer than the 1.5 s" in job["reason"]
+    assert "longer than the 2.5 s" in job["reason"]
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell memory so")
@@ -67,7 +67,7 @@ def test_work_that_eats_memory_is_ended(client: TestClient) -> None:
 
 
 def test_a_cancelled_job_ends_and_its_worker_goes_on(client: TestClient) -> None:
-    running, queued = send(client, "sleep 1.4"), send(client, "sleep 1.4")
+    running, queued = send(client, "sleep 2"), send(client, "sleep 2")
     until(client, running, lambda j: j["stage"] == "faces")
     before = _workers(client)
     for job in (queued, running):
@@ -83,7 +83,7 @@ def test_a_job_that_runs_is_deleted_with_all_traces(client: TestClient) -> None:
     until(client, job, lambda j: j["state"] == "running")
     began = time.monotonic()
     assert client.delete(f"{BASE}/jobs/{job['id']}").status_code == 204
-    assert time.monotonic() - began < 1.4
+    assert time.monotonic() - began < 2.4
     assert client.get(f"{BASE}/jobs/{job['id']}").status_code == 404
     folder = client.app.state.service.jobs.folder  # pyright: ignore
     assert not (folder / "recordings" / job["recording"]).exists()

@@ -11,6 +11,7 @@ from fastapi.sse import EventSourceResponse, format_sse_event
 
 from affectline import __version__
 from affectline.server import intake, jobs, schemas
+from affectline.server.limits import NotAllowedError, allowed
 from affectline.server.problems import RESPONSES, Problem
 from affectline.server.results import (
     CONTENT,
@@ -227,7 +228,11 @@ def recording(id: str, service: Here) -> Response:
     """Once the job is completed: what could not be decoded as a recording is never sent back."""
     given = _completed(service, id).given
     path = given.recording
-    if not path.is_file():
+    try:
+        there = path.is_file() if given.uploaded else allowed(str(path), service.settings.allow) == path
+    except NotAllowedError:
+        there = False
+    if not there:
         raise Problem(410, "the recording is no longer where it was")
     kind = mimetypes.guess_type(given.name)[0] or ""
     media = kind if kind.startswith(("audio/", "video/")) else "application/octet-stream"

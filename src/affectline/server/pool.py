@@ -209,12 +209,12 @@ class _Slot:
                 self._send({"cancel": job.id})
             if told is not None and now - told > GRACE:
                 reason = "cancelled"  # which it is by now: the first end holds
-            elif now > until:
-                reason = f"it took longer than the {limits.seconds:g} s that this server allows"
             elif limits.memory is not None and self._memory() > limits.memory:
                 reason = (
                     f"it needed more than the {limits.memory / 1e9:.1f} GB of memory that this server allows"
                 )
+            elif now > until:
+                reason = f"it took longer than the {limits.seconds:g} s that this server allows"
             if reason is not None:
                 self._end()
                 jobs.finish(job.id, State.FAILED, reason)

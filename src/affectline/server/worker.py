@@ -112,7 +112,9 @@ def told(error: Exception, task: Task) -> str:
     for key, name in (("recording", task["name"]), ("transcript", "the transcript")):
         if task[key]:
             path = str(task[key])
-            text = text.replace(path, name).replace(os.path.basename(path), name)
+            text = text.replace(path, name)
+            base = os.path.basename(path)
+            text = text.replace(base, name) if "." in base else text  # a short word may be anything
     text = text.removeprefix(f"{task['name']}: ")
     for key in ("kept", "folder"):
         text = text.replace(str(task[key]), "the data folder")
