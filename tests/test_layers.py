@@ -10,7 +10,8 @@ import pytest
 
 # fmt: off
 LAYERS = [
-    "types", "checked", "files", "shipped", "timeline", "exports", "media", "corpora", "batch", "nn", "faces",
+    "types", "checked", "files", "shipped", "timeline", "exports", "media", "corpora", "doctor", "batch", "nn",
+    "faces",
     "features", "epochs", "losses", "models", "abstention", "checkpoint", "evaluation", "machines",
     "training", "explain",
     "segment", "report", "analyze", "recipes", "scale", "server", "cli", "__init__", "__main__",

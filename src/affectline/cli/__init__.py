@@ -10,6 +10,7 @@ import tyro
 
 from affectline import __version__
 from affectline.cli.analyze import analyze
+from affectline.cli.doctor import doctor
 from affectline.cli.evaluate import evaluate
 from affectline.cli.options import UsageError
 from affectline.cli.serve import serve
@@ -23,6 +24,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "train": train,
     "evaluate": evaluate,
     "serve": serve,
+    "doctor": doctor,
     "weights": weights,
 }
 

@@ -4,7 +4,6 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -40,7 +39,9 @@ class Corpus:
         Raises:
             ValueError: there is no such corpus or part.
         """
-        module, folder = find_corpus(name), root / name
+        from affectline.corpora import find
+
+        module, folder = find(name), root / name
         return cls(name, module, folder, module.read(folder, split))
 
     def without(self, lost: Sequence[str]) -> "Corpus":
@@ -90,18 +91,6 @@ def results(
         shown = {name: value.to_json() for name, value in difference(truth, runs, others).items()}
         found["against"] = {"checkpoints": list(against), "difference": shown}
     return found
-
-
-def find_corpus(name: str) -> ModuleType:
-    """The module of a corpus."""
-    import pkgutil
-
-    from affectline import corpora
-
-    known = sorted(m.name for m in pkgutil.iter_modules(corpora.__path__))
-    if name not in known:
-        raise ValueError(f"there is no corpus {name!r}; there are {', '.join(known)}")
-    return import_module(f"affectline.corpora.{name}")
 
 
 def without(conversation: "Conversation", what: Sequence[str]) -> "Conversation":

@@ -1,11 +1,20 @@
-"""Corpora: each file has LABELS and read(root, split) -> list[Conversation]; `root` is the corpus' folder."""
+"""Corpora: each file has LABELS and read(root, split) -> list[Conversation]; `root` is the corpus' folder.
+
+For `affectline doctor` a file may have PUBLISHED, how much there is of each split; faults(root), what only
+this corpus can have wrong; stretches(root), for each utterance the stretch of the recording that it is;
+session(utterance), who was recorded together, so that others can be tested; DIVERSE = False, where the same
+few sentences are said by everybody.
+"""
 
 import csv
 import hashlib
 import io
+import pkgutil
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from affectline.types import Conversation, LabelSpace, Span
 
@@ -44,12 +53,36 @@ class Source:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong in a copy of a corpus: in which file or folder, where in it, what, and what is done."""
+    """What is wrong in a copy of a corpus: in which file or folder, where in it, what, and what is done.
+
+    `kind`: a key of `affectline.doctor.kinds.KINDS`.
+    """
 
     file: str
     where: str
     what: str
     done: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Published:
+    """How much a split of a corpus has, as published and read here; None where that is not known."""
+
+    conversations: int
+    utterances: int | None = None
+
+
+def find(name: str) -> ModuleType:
+    """The module of a corpus.
+
+    Raises:
+        ValueError: there is no such corpus; names those there are.
+    """
+    known = sorted(m.name for m in pkgutil.iter_modules(__path__))
+    if name not in known:
+        raise ValueError(f"there is no corpus {name!r}; there are {', '.join(known)}")
+    return import_module(f"affectline.corpora.{name}")
 
 
 def table(path: Path, columns: Collection[str]) -> list[tuple[int, dict[str, str]]]:

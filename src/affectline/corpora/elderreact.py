@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from affectline.corpora import Fault, Source
+from affectline.corpora import Fault, Published, Source
 from affectline.media import FileClip
 from affectline.types import Conversation, LabelSpace, Utterance
 
@@ -40,6 +40,7 @@ IN_VIDEO = {"audio.covarep_in_video": 296}
 """The same beside its mean over the video, in `read_in_videos`."""
 SPLITS = {split: f"ElderReact_{split}" for split in ("train", "dev", "test")}
 """The folder of clips of each split."""
+PUBLISHED = {"train": Published(615, 615), "dev": Published(355, 355), "test": Published(353, 353)}
 GENDERS = {"f": "female", "m": "male"}
 
 
@@ -141,18 +142,22 @@ def _faults(root: Path, split: str) -> Iterator[Fault]:
     file = f"{split}_audio.txt"
     for row in rows if covarep else ():
         if row.id not in covarep:
-            yield Fault(file, row.id, "has no line", "the stream is missing")
+            yield Fault(file, row.id, "has no line", "the stream is missing", "no-features")
         elif not np.isfinite(covarep[row.id]).all():
-            yield Fault(file, row.id, "holds a number that is not finite", "the stream is missing")
+            yield Fault(
+                file, row.id, "holds a number that is not finite", "the stream is missing", "not-finite"
+            )
     for name in sorted({*covarep} - {row.id for row in rows}):
-        yield Fault(file, name, "no line of the labels says what it is", "not read")
+        yield Fault(file, name, "no line of the labels says what it is", "not read", "extra")
     if clips is None:
         return
     for row in rows:
         if row.clip not in clips:
-            yield Fault(SPLITS[split], row.id, f"there is no {row.clip}", "read without sound and picture")
+            yield Fault(
+                SPLITS[split], row.id, f"there is no {row.clip}", "read without sound and picture", "missing"
+            )
     for name in sorted({*clips} - {row.clip for row in rows}):
-        yield Fault(SPLITS[split], name, "no line of the labels says what it is", "not read")
+        yield Fault(SPLITS[split], name, "no line of the labels says what it is", "not read", "extra")
 
 
 def _lines(root: Path, folder: str, name: str) -> list[tuple[str, str]]:

@@ -21,7 +21,7 @@ its files, and tested on made-up ones.
 from collections.abc import Collection
 from pathlib import Path
 
-from affectline.corpora import Source
+from affectline.corpora import Published, Source
 from affectline.media import FileClip
 from affectline.types import Conversation, LabelSpace, Utterance
 
@@ -43,6 +43,7 @@ SPLITS = {
     "test": ("test_labels.text", "Test_names.txt", "Data/Test"),
 }
 """Of each split the labels, the names and the folder of clips."""
+PUBLISHED = {"train": Published(432, 432), "dev": Published(303, 303), "test": Published(367, 367)}
 
 
 def read(root: Path, split: str) -> list[Conversation]:

@@ -6,7 +6,7 @@ names the numbers. A comment is a conversation of one.
 
 from pathlib import Path
 
-from affectline.corpora import Source
+from affectline.corpora import Published, Source
 from affectline.types import EMOTIONS, Conversation, LabelSpace, Utterance
 
 SOURCE = Source(
@@ -16,6 +16,7 @@ SOURCE = Source(
     layout="a folder with labels.txt, train.tsv, dev.tsv and test.tsv",
 )
 SPLITS = ("train", "dev", "test")
+PUBLISHED = {"train": Published(43410, 43410), "dev": Published(5426, 5426), "test": Published(5427, 5427)}
 
 GROUPS = {
     "neutral": ("neutral",),
@@ -59,7 +60,10 @@ def read(root: Path, split: str, labels: LabelSpace = LABELS) -> list[Conversati
     if unknown:
         raise ValueError(f"{root / 'labels.txt'} names {sorted(unknown)}, which are no labels of GoEmotions")
     # Not splitlines(): a comment may hold a line separator of Unicode
-    rows = path.read_text(encoding="utf-8").split("\n")
+    try:
+        rows = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not text in UTF-8: {error}; get the file again") from error
     return [_comment(path, n, row, names, labels) for n, row in enumerate(rows, start=1) if row]
 
 

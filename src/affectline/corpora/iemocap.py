@@ -24,7 +24,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from affectline.corpora import Source, held_out, span_of
+from affectline.corpora import Published, Source, held_out, span_of
 from affectline.media import FileClip, PairedClip
 from affectline.types import Clip, Conversation, LabelSpace, Utterance
 
@@ -38,6 +38,7 @@ SOURCE = Source(
 LABELS = LabelSpace(("joy", "sadness", "neutral", "anger", "excitement", "frustration"))
 SPLITS = {"train": (1, 2, 3, 4), "dev": (1, 2, 3, 4), "test": (5,)}
 """Sessions. Dev is a tenth of the dialogues of the first four, always the same; train has their speakers."""
+PUBLISHED = {"train": Published(108), "dev": Published(12), "test": Published(31, 2170)}
 
 EMOTION_OF = {
     "hap": "joy",
@@ -84,6 +85,11 @@ def read(root: Path, split: str) -> list[Conversation]:
         dev = held_out(file.stem for file in files)
         files = [file for file in files if (file.stem in dev) == (split == "dev")]
     return [_conversation(file) for file in files]
+
+
+def session(utterance: Utterance) -> str:
+    """In which of the five sessions it was recorded, "Ses01" to "Ses05": two actors each, in no other."""
+    return utterance.speaker[:5]
 
 
 def _dialogues(session: Path) -> list[Path]:

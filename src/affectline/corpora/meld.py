@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
 
-from affectline.corpora import Fault, Source, span_of, table
+from affectline.corpora import Fault, Published, Source, span_of, table
 from affectline.media import FileClip
 from affectline.types import EMOTIONS, Conversation, LabelSpace, Span, Utterance
 
@@ -38,6 +38,7 @@ SOME_LABELS = {"weighted_f1_5": tuple(e for e in EMOTIONS if e not in ("fear", "
 """Labels whose weighted F1 is given beside that of all: the five-class column of papers on MELD (AMuSE)."""
 SPLITS = {"train": "train_splits", "dev": "dev_splits_complete", "test": "output_repeated_splits_test"}
 """The folder of clips of each split."""
+PUBLISHED = {"train": Published(1038, 9989), "dev": Published(114, 1109), "test": Published(280, 2610)}
 COLUMNS = (
     "Utterance",
     "Speaker",
@@ -210,7 +211,7 @@ def faults(root: Path) -> list[Fault]:
     """
     splits = {split: _rows(root, split) for split in SPLITS}
     found = [fault for split, rows in splits.items() for fault in _faults_of_table(root, split, rows)]
-    found += _twice([row for rows in splits.values() for row in rows])
+    found += _shared_episodes(splits)
     for split, rows in splits.items():
         clips = _clips(root, split)
         if clips is not None:
@@ -218,51 +219,57 @@ def faults(root: Path) -> list[Fault]:
     return found
 
 
+def stretches(root: Path) -> dict[str, tuple[str, str, float, float]]:
+    """Of each utterance the season and the episode, and where it is in it: some are there more than once.
+
+    Raises:
+        ValueError: where the corpus is not there, or a row is not as it should be.
+    """
+    return {row.id: row.episode for split in SPLITS for row in _rows(root, split)}
+
+
 def _faults_of_table(root: Path, split: str, rows: list[Row]) -> Iterator[Fault]:
     file = _table(root, split).name
     repaired = sum(row.repaired for row in rows)
     if repaired:
         what = "punctuation of Windows-1252 as control characters"
-        yield Fault(file, f"{repaired} rows", what, "repaired")
+        yield Fault(file, f"{repaired} rows", what, "repaired", "repaired")
     there = {row.dialogue for row in rows}
     for number in sorted({*range(max(there, default=-1))} - there):
-        yield Fault(file, f"{split}_dia{number}", "has no rows", "nothing to read")
+        yield Fault(file, f"{split}_dia{number}", "has no rows", "nothing to read", "gap")
     for name, dialogue in groupby(rows, lambda row: row.conversation):
         said = list(dialogue)
         if [row.number for row in said] != list(range(len(said))):
-            yield Fault(file, name, "numbers of utterances are left out", "read without those")
+            yield Fault(file, name, "numbers of utterances are left out", "read without those", "gap")
         if any(one.start > other.start for one, other in pairwise(said)):
-            yield Fault(file, name, "starts are out of order", "ordered by Utterance_ID")
+            yield Fault(file, name, "starts are out of order", "ordered by Utterance_ID", "order")
         if any(one.start == other.start for one, other in pairwise(sorted(said, key=lambda row: row.start))):
-            yield Fault(file, name, "two utterances start at once", "kept")
+            yield Fault(file, name, "two utterances start at once", "kept", "together")
     for row in rows:
         lasts = row.end - row.start
         if row.span is None:
-            yield Fault(file, row.id, f"ends {lasts:.3f} s after its start", "read without times")
+            yield Fault(file, row.id, f"ends {lasts:.3f} s after its start", "read without times", "times")
         elif lasts < SHORT or lasts > LONG:
-            yield Fault(file, row.id, f"lasts {lasts:.3f} s", "kept")
+            yield Fault(file, row.id, f"lasts {lasts:.3f} s", "kept", "times")
 
 
-def _twice(rows: list[Row]) -> Iterator[Fault]:
-    """Utterances that are the same stretch of the same episode as one before."""
-    first: dict[tuple[str, str, float, float], Row] = {}
-    for row in rows:
-        other = first.setdefault(row.episode, row)
-        if other is not row:
-            label = (
-                "the same label" if row.emotion == other.emotion else f"{row.emotion}, not {other.emotion}"
-            )
-            what = f"the same stretch as {other.id}, with {label}"
-            yield Fault(f"{row.split}_sent_emo.csv", row.id, what, "both kept")
+def _shared_episodes(splits: dict[str, list[Row]]) -> Iterator[Fault]:
+    """The splits were not drawn by episode."""
+    trained = {row.episode[:2] for row in splits["train"]}
+    for split in ("dev", "test"):
+        judged = {row.episode[:2] for row in splits[split]}
+        if both := len(judged & trained):
+            what = f"{both} of its {len(judged)} episodes are in train too"
+            yield Fault(f"{split}_sent_emo.csv", split, what, "kept", "source")
 
 
 def _faults_of_clips(folder: str, rows: list[Row], clips: Collection[str]) -> Iterator[Fault]:
     for row in rows:
         if row.clip not in clips:
-            yield Fault(folder, row.id, f"there is no {row.clip}", "sound and picture are missing")
+            yield Fault(folder, row.id, f"there is no {row.clip}", "sound and picture are missing", "missing")
         elif row.id in BROKEN:
-            yield Fault(folder, row.id, BROKEN[row.id], "sound and picture are missing")
+            yield Fault(folder, row.id, BROKEN[row.id], "sound and picture are missing", "known")
         elif row.id in DOUBTFUL:
-            yield Fault(folder, row.id, DOUBTFUL[row.id], "kept")
+            yield Fault(folder, row.id, DOUBTFUL[row.id], "kept", "known")
     for name in sorted({*clips} - {row.clip for row in rows}):
-        yield Fault(folder, name, "no row says what it is", "not read")
+        yield Fault(folder, name, "no row says what it is", "not read", "extra")

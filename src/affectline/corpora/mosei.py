@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from affectline.corpora import Fault, Source, span_of
+from affectline.corpora import Fault, Published, Source, span_of
 from affectline.media import FileClip
 from affectline.types import Clip, Conversation, LabelSpace, Span, Utterance, Word
 
@@ -53,6 +53,7 @@ DIMENSIONS = {
 LABELS = LabelSpace(tuple(DIMENSIONS.values()), multilabel=True)
 SPLITS = {"train": "standard_train_fold", "dev": "standard_valid_fold", "test": "standard_test_fold"}
 """Our names for the folds, and the SDK's."""
+PUBLISHED = {"train": Published(2249, 16326), "dev": Published(300, 1871), "test": Published(678, 4659)}
 TRANSCRIPTS = Path("Raw/Transcript/Segmented/Combined")
 SEGMENTS = Path("Raw/Videos/Segmented/Combined")
 VIDEOS = Path("Raw/Videos/Full/Combined")
@@ -104,17 +105,17 @@ def faults(root: Path) -> list[Fault]:
         for video in (data := _data(labels)):
             times, _ = _sequence(root / file, data[video], video)
             if video not in known:
-                found.append(Fault(file, video, "is in no fold", "not read"))
+                found.append(Fault(file, video, "is in no fold", "not read", "extra"))
                 continue
             lines = _transcript(root, video)
             for n, (start, end) in enumerate(times.tolist()):
                 if start < 0:
                     what = f"starts {-start:.3f} s before the video"
-                    found.append(Fault(file, f"{video}[{n}]", what, "read from 0 on"))
+                    found.append(Fault(file, f"{video}[{n}]", what, "read from 0 on", "times"))
                 if lines and _line(lines, start, end) is None:
                     where = (TRANSCRIPTS / f"{video}.txt").as_posix()
                     what = f"no line lasts from {start:.3f} to {end:.3f}"
-                    found.append(Fault(where, f"{video}[{n}]", what, "read without a text"))
+                    found.append(Fault(where, f"{video}[{n}]", what, "read without a text", "no-words"))
     return found
 
 

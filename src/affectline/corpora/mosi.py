@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from affectline.corpora import Source, held_out, table
+from affectline.corpora import Fault, Published, Source, held_out, table
 from affectline.media import FileClip
 from affectline.types import Conversation, LabelSpace, Utterance, modality_of
 
@@ -37,6 +37,7 @@ CLEAN = ("audio.published",)
 """Those that have seen no labels."""
 SPLITS = {"train": "train", "dev": "val", "test": "test"}
 """Our names for the official splits, and the corpus' own."""
+PUBLISHED = {"train": Published(52, 1284), "dev": Published(10, 229), "test": Published(31, 686)}
 COLUMNS = ("utterance_id", "video_id", "position", "features_split", "standard_split", "sentiment", "text")
 FEATURES = "utterance_features.npz"
 
@@ -101,6 +102,21 @@ def read_raw(root: Path, split: str, fold: int = 0) -> list[Conversation]:
 
 def _sign(sentiment: float | None) -> frozenset[str]:
     return frozenset({"positive"} if sentiment > 0 else {"negative"} if sentiment < 0 else ())  # pyright: ignore
+
+
+def faults(root: Path) -> list[Fault]:
+    """What is wrong in this copy: published features, where there are any, have seen labels of the test part.
+
+    Raises:
+        ValueError: where the corpus is not there.
+    """
+    rows = [row for _, row in _rows(root) if row["standard_split"] == SPLITS["test"]]
+    tested = {row["video_id"] for row in rows}
+    seen = {row["video_id"] for row in rows if row["features_split"] == "train"}
+    if not seen or not (root / FEATURES).is_file():
+        return []
+    what = f"its text and video columns have seen the labels of {len(seen)} of the {len(tested)} test videos"
+    return [Fault(FEATURES, "test", what, "only `read_published` gives them", "seen-labels")]
 
 
 def _ready(root: Path, streams: Collection[str]) -> list[dict[str, Float32[np.ndarray, " dim"]]]:

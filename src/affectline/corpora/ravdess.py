@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from affectline.corpora import Source
+from affectline.corpora import Fault, Published, Source
 from affectline.media import FileClip
 from affectline.types import EMOTIONS, Conversation, LabelSpace, Utterance
 
@@ -34,8 +34,20 @@ EMOTION_OF = {
 STATEMENTS = {"01": "Kids are talking by the door.", "02": "Dogs are sitting by the door."}
 SPLITS = {"train": range(1, 15), "dev": range(15, 17), "test": range(17, 21)}
 """Actors of the splits by which a checkpoint is made and shipped."""
+PUBLISHED = {"train": Published(840, 840), "dev": Published(120, 120), "test": Published(240, 240)}
+DIVERSE = False
+"""Everybody says the same two sentences."""
 GROUPS = (range(1, 5), range(5, 9), range(9, 13), range(13, 17), range(17, 21))
 """Actors of the five test folds."""
+DESIGN = frozenset(
+    f"03-01-{emotion}-{intensity}-{statement}-{repetition}"
+    for emotion in EMOTION_OF
+    for intensity in ("01", "02")
+    for statement in STATEMENTS
+    for repetition in ("01", "02")
+    if (emotion, intensity) != ("01", "02")  # neutral has no strong intensity
+)
+"""The 60 takes of each actor, without the actor."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +99,32 @@ def read(root: Path, split: str) -> list[Conversation]:
         ValueError: where the corpus or the split is not there, or a file's name is not RAVDESS's.
     """
     return of_actors(root, SPLITS[SOURCE.one_of(split, SPLITS)])
+
+
+def faults(root: Path) -> list[Fault]:
+    """What is wrong in this copy: takes that are not there, and what is read in no split.
+
+    Raises:
+        ValueError: where the corpus is not there, or a file's name is not RAVDESS's.
+    """
+    found = []
+    for folder in sorted(root.glob("Actor_*")):
+        actor = folder.name.removeprefix("Actor_")
+        if actor not in {f"{n:02d}" for group in GROUPS for n in group}:
+            found.append(Fault(folder.name, folder.name, "is in none of our splits", "not read", "left-out"))
+            continue
+        there = {file.stem for file in folder.iterdir() if file.suffix in {".flac", ".wav"}}
+        for name in sorted({f"{take}-{actor}" for take in DESIGN} - there):
+            found.append(Fault(folder.name, name, "is not there", "read without it", "gap"))
+        for name in sorted(name for name in there if Take.parse(name).actor != actor):
+            found.append(Fault(folder.name, name, "is of another actor", "read as that actor's", "extra"))
+    return found
+
+
+def session(utterance: Utterance) -> str:
+    """The test fold of its actor, "fold 1" to "fold 5"."""
+    actor = int(utterance.speaker.removeprefix("Actor_"))
+    return f"fold {next(n for n, group in enumerate(GROUPS, start=1) if actor in group)}"
 
 
 def folds(root: Path) -> Iterator[Fold]:

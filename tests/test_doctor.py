@@ -1,0 +1,419 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from shutil import copy, copytree, rmtree
+
+import numpy as np
+import pytest
+from doctor_makers import (
+    MAKERS,
+    clock,
+    ferplus_arrays,
+    made_goemotions,
+    made_meld,
+    made_ravdess,
+    meld_rows,
+    mosei_videos,
+    sound,
+    words,
+    write_meld,
+    write_sequence,
+)
+from media_makers import make_sound, make_video
+
+from affectline.cli import main
+from affectline.corpora import Published, meld, mosi
+from affectline.doctor import KINDS, Report, examine
+
+Plant = Callable[[Path], object]
+INHERENT = {"iemocap": {"speaker", "no-label"}, "ravdess": {"gap", "no-label"}}
+"""IEMOCAP's dev, here of one dialogue, has the actors of train; the small RAVDESS has one take of each."""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, Report]]:
+    """A copy of a corpus with nothing wrong, made once, and what is found in it."""
+
+    @cache
+    def made(corpus: str) -> tuple[Path, Report]:
+        data, name = tmp_path_factory.mktemp("data"), corpus.split(maxsplit=1)[0]
+        MAKERS[corpus](data / name)
+        return data / name, examine(name, data)
+
+    return made
+
+
+def found(report: Report) -> dict[str, list[str]]:
+    return {kind: [fault.where for fault in faults] for kind, faults in report.by_kind().items()}
+
+
+@pytest.mark.parametrize("corpus", MAKERS)
+def test_a_whole_copy_has_nothing_wrong_but_its_size(
+    whole: Callable[[str], tuple[Path, Report]], corpus: str
+) -> None:
+    _, report = whole(corpus)
+    assert set(found(report)) <= {"count", "rare"} | INHERENT.get(corpus, set())
+    assert len(report.copy.utterances) > 17
+    if corpus not in {"meld text", "goemotions", "ferplus"}:
+        assert len({one.sound for one in report.decoded.values()}) == len(report.copy.utterances)
+
+
+def replaced(path: str, old: str, new: str) -> Plant:
+    def plant(root: Path) -> None:
+        text = (root / path).read_text(encoding="utf-8")
+        assert old in text
+        (root / path).write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    return plant
+
+
+def row(split: str, index: int, **changes: object) -> Plant:
+    """MELD with one row that says something else."""
+
+    def plant(root: Path) -> None:
+        rows = meld_rows(split)
+        rows[index] |= changes
+        write_meld(root, split, *rows)
+
+    return plant
+
+
+def without(split: str, *indices: int) -> Plant:
+    return lambda root: write_meld(
+        root, split, *[r for n, r in enumerate(meld_rows(split)) if n not in indices]
+    )
+
+
+def same_bytes(old: str, new: str) -> Plant:
+    return lambda root: copy(root / old, root / new)
+
+
+def half(path: str) -> Plant:
+    return lambda root: (root / path).write_bytes((root / path).read_bytes()[:9000])
+
+
+def quiet(path: str) -> Plant:
+    return lambda root: sound(root / path, 0, level=0.0)
+
+
+def remove(path: str) -> Plant:
+    return lambda root: (root / path).unlink()
+
+
+def add(path: str, text: str) -> Plant:
+    return lambda root: (root / path).write_bytes((root / path).read_bytes() + text.encode("utf-8"))
+
+
+def latin(path: str) -> Plant:
+    return lambda root: (root / path).write_bytes((root / path).read_bytes() + b"caf\xe9")
+
+
+def episode(split: str, dialogue: int, seconds: float) -> dict[str, object]:
+    return {"Dialogue_ID": dialogue, "StartTime": clock(seconds), "EndTime": clock(seconds + 1)}
+
+
+def faces(change: Callable[[dict[str, np.ndarray]], object]) -> Plant:
+    def plant(root: Path) -> None:
+        arrays = ferplus_arrays()
+        change(arrays)
+        np.savez(root / "ferplus.npz", **arrays)  # pyright: ignore[reportArgumentType]
+
+    return plant
+
+
+def votes(arrays: dict[str, np.ndarray], n: int, name: str) -> None:
+    arrays["votes"][n] = 10 * (arrays["classes"] == name)
+
+
+def same_face(arrays: dict[str, np.ndarray]) -> None:
+    arrays["images"][20] = arrays["images"][0]
+
+
+def mosi_zeros(root: Path) -> None:
+    with np.load(root / mosi.FEATURES) as file:
+        arrays = dict(file)
+    arrays["audio"][1], arrays["audio"][2] = 0, np.nan
+    np.savez(root / mosi.FEATURES, **arrays)
+
+
+def early(root: Path) -> None:
+    videos = mosei_videos()
+    videos["train_video"][0][0] = [-0.5, 1.0]
+    write_sequence(root / "CMU_MOSEI_Labels.csd", "All Labels", videos)
+
+
+def no_fold(root: Path) -> None:
+    videos = mosei_videos()
+    write_sequence(root / "CMU_MOSEI_Labels.csd", "All Labels", videos | {"lone": videos["test_video"]})
+
+
+FIRST = {"Season": 1, "Episode": 0, "StartTime": clock(100), "EndTime": clock(101)}
+"""The stretch of train_dia0_utt0, which shows neutral."""
+TRAIN, TEST = "train_splits/dia0_utt{}.mp4", "output_repeated_splits_test/dia0_utt{}.mp4"
+WAV = "Session5/sentences/wav/Ses05F_impro01/Ses05F_impro01_{}.wav"
+PLANTS: list[tuple[str, str, str, Plant]] = [
+    ("meld", "missing", "test_dia0_utt0", remove(TEST.format(0))),
+    ("meld", "missing", "dev", lambda root: rmtree(root / "dev_splits_complete")),
+    ("meld", "cut-short", "test_dia0_utt1", half(TEST.format(1))),
+    ("meld", "silent", "test_dia0_utt2", quiet(TEST.format(2))),
+    ("meld", "clipped", "test_dia0_utt2", lambda root: sound(root / TEST.format(2), 0, level=1.5)),
+    ("meld", "length", "train_dia0_utt2", lambda root: sound(root / TRAIN.format(2), 0, 3.0)),
+    ("meld", "mute", "test_dia0_utt0", lambda root: make_video(root / TEST.format(0), seconds=1.0, rate=5)),
+    ("meld", "leak", "test_dia0_utt0", same_bytes(TRAIN.format(2), TEST.format(0))),
+    ("meld", "duplicate", "train_dia0_utt2", same_bytes(TRAIN.format(0), TRAIN.format(2))),
+    ("meld text", "leak", "test_dia0_utt0", row("test", 0, **FIRST)),
+    ("meld text", "conflict", "dev_dia0_utt1", row("dev", 1, **FIRST)),
+    ("meld text", "source", "test", row("test", 0, Episode=0)),
+    ("meld text", "speaker", "test", row("test", 3, Speaker="train 0")),
+    ("meld text", "words-in-train", "test_dia0_utt0", row("test", 0, Utterance=f"{words(0).upper()}!")),
+    ("meld text", "pace", "test_dia0_utt0", row("test", 0, Utterance="and so on " * 4)),
+    ("meld text", "pace", "test_dia0_utt0", row("test", 0, EndTime=clock(170))),
+    ("meld text", "times", "test_dia0_utt0", row("test", 0, EndTime=clock(9))),
+    ("meld text", "no-words", "train_dia0_utt0", row("train", 0, Utterance=" ")),
+    ("meld text", "garbled", "train_dia0_utt0", row("train", 0, Utterance="caf\N{REPLACEMENT CHARACTER}")),
+    ("meld text", "repaired", "1 rows", row("train", 0, Utterance="It\x92s a fine day")),
+    ("meld text", "gap", "train_dia1", without("train", 4)),
+    ("meld text", "gap", "dev_dia1", without("dev", 3, 4, 5)),
+    ("meld text", "alone", "train_dia1", without("train", 4, 5)),
+    ("meld text", "order", "train_dia0", row("train", 2, **episode("train", 0, 90))),
+    ("meld text", "together", "train_dia0", row("train", 2, **episode("train", 0, 100))),
+    ("meld", "extra", "new.mp4", same_bytes(TRAIN.format(0), "train_splits/new.mp4")),
+    ("meld text", "no-label", "test", row("test", 6, Emotion="joy")),
+    ("meld text", "unread", "train", latin("train_sent_emo.csv")),
+    ("meld text", "unread", "dev", remove("dev_sent_emo.csv")),
+    ("meld text", "unread", "dev", row("dev", 1, Utterance_ID=0)),
+    ("meld text", "unread", "test", row("test", 1, Emotion="glee")),
+    ("iemocap", "missing", "Ses05F_impro01_M000", remove(WAV.format("M000"))),
+    ("iemocap", "silent", "Ses05F_impro01_F000", quiet(WAV.format("F000"))),
+    ("iemocap", "length", "Ses05F_impro01_M001", lambda root: sound(root / WAV.format("M001"), 0, 4.0)),
+    (
+        "iemocap",
+        "leak",
+        "Ses05F_impro01_M001",
+        same_bytes(WAV.format("M001").replace("5", "4"), WAV.format("M001")),
+    ),
+    ("iemocap", "unread", "test", lambda root: rmtree(root / "Session5")),
+    ("iemocap", "unread", "train", latin("Session1/dialog/transcriptions/Ses01F_impro01.txt")),
+    (
+        "iemocap",
+        "no-words",
+        "Ses05F_impro01_M000",
+        replaced("Session5/dialog/transcriptions/Ses05F_impro01.txt", "Ses05F_impro01_M000", "M"),
+    ),
+    ("mosei", "times", "train_video[0]", early),
+    ("mosei", "extra", "lone", no_fold),
+    ("mosei", "no-words", "test_video[0]", remove("Raw/Transcript/Segmented/Combined/test_video.txt")),
+    ("mosei", "silent", "dev_video[2]", quiet("Raw/Videos/Segmented/Combined/dev_video_2.mp4")),
+    ("mosei", "unread", "test", lambda root: (root / "CMU_MOSEI_Labels.csd").write_bytes(b"half")),
+    ("mosi", "missing", "train1_2", remove("clips/train1_2.mp4")),
+    ("mosi", "zeros", "train0_1", mosi_zeros),
+    ("mosi", "not-finite", "train0_2", mosi_zeros),
+    ("mosi", "seen-labels", "test", replaced("utterances.csv", "test0,0,test,test", "test0,0,train,test")),
+    ("mosi", "unread", "train", remove("utterances.csv")),
+    ("emoreact", "missing", "SHOWNC_3", remove("Data/Test/SHOWNC_3.mp4")),
+    ("emoreact", "leak", "SHOWNC_3", same_bytes("Data/Train/SHOWNA_1.mp4", "Data/Test/SHOWNC_3.mp4")),
+    ("emoreact", "speaker", "test", replaced("Labels/Test_names.txt", "SHOWNC_3", "SHOWNA_9")),
+    ("emoreact", "unread", "dev", add("Labels/val_labels.text", "\n1,0")),
+    ("elderreact", "not-finite", "test_2", lambda root: infinite(root / "test_audio.txt", 2)),
+    ("elderreact", "no-features", "dev_0", replaced("dev_audio.txt", "dev_0 ", "dev_9 ")),
+    ("elderreact", "extra", "dev_9", replaced("dev_audio.txt", "dev_0 ", "dev_9 ")),
+    ("elderreact", "missing", "train_1", remove("ElderReact_train/train_1.mp4")),
+    ("elderreact", "unread", "train", add("train_labels.txt", "\ntrain_0.mp4 0 0 0 0 0 0 f 4.0")),
+    ("ravdess", "gap", "03-01-08-01-01-01-07", remove("Actor_07/03-01-08-01-01-01-07.wav")),
+    ("ravdess", "silent", "03-01-08-01-01-01-07", quiet("Actor_07/03-01-08-01-01-01-07.wav")),
+    ("ravdess", "left-out", "Actor_24", lambda root: (root / "Actor_24").mkdir()),
+    ("ravdess", "unread", "test", lambda root: rmtree(root / "Actor_20")),
+    ("goemotions", "leak", "test3", replaced("test.tsv", words(59), words(0))),
+    ("goemotions", "conflict", "test3", replaced("test.tsv", words(59), words(0))),
+    ("goemotions", "words-in-train", "test3", replaced("test.tsv", words(59), f"{words(0)}?")),
+    ("goemotions", "duplicate", "dev3", replaced("dev.tsv", words(31), words(30))),
+    ("goemotions", "same-id", "train3", replaced("dev.tsv", "dev3", "train3")),
+    ("goemotions", "unread", "dev", latin("dev.tsv")),
+    ("ferplus", "leak", "test00006", faces(same_face)),
+    ("ferplus", "conflict", "test00006", faces(same_face)),
+    ("ferplus", "blank", "train00001", faces(lambda arrays: arrays["images"][1].fill(9))),
+    ("ferplus", "left-out", "train00001", faces(lambda arrays: votes(arrays, 1, "NF"))),
+    ("ferplus", "known", "test00000", faces(lambda arrays: votes(arrays, 14, "NF"))),
+    ("ferplus", "unread", "train", half("ferplus.npz")),
+]
+
+
+def infinite(path: Path, line: int) -> None:
+    rows = path.read_text().split("\n")
+    rows[line] = " ".join([*rows[line].split()[:-1], "inf"])
+    path.write_text("\n".join(rows))
+
+
+@pytest.mark.parametrize("planted", PLANTS, ids=lambda planted: "-".join(planted[:3]))
+def test_a_planted_fault_is_found_and_only_where_it_is(
+    whole: Callable[[str], tuple[Path, Report]], tmp_path: Path, planted: tuple[str, str, str, Plant]
+) -> None:
+    corpus, kind, where, plant = planted
+    clean, report = whole(corpus)
+    before = found(report).get(kind, [])
+    plant(copytree(clean, tmp_path / clean.name))
+    after = found(examine(clean.name, tmp_path)).get(kind, [])
+    assert where in after
+    assert where not in before
+    assert len(after) - len(before) <= 6
+
+
+def test_clips_that_cannot_be_opened_are_named_with_the_reason(tmp_path: Path) -> None:
+    made_meld(tmp_path / "meld")
+    (tmp_path / "meld" / TRAIN.format(1)).write_text("no clip")
+    (tmp_path / "meld" / TRAIN.format(2)).write_bytes(b"")
+    # In a process of its own: here each utterance is checked as it is made, which looks into its clip
+    command = [
+        sys.executable,
+        "-m",
+        "affectline",
+        "doctor",
+        "meld",
+        "--kind",
+        "unreadable",
+        "--root",
+        tmp_path,
+    ]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False)
+    first, second = shown.stdout.splitlines()
+    assert first.startswith("train_dia0_utt1: train_splits/dia0_utt1.mp4: is not a recording")
+    assert second.startswith("train_dia0_utt2: train_splits/dia0_utt2.mp4: the file is empty")
+    assert shown.returncode == 1
+
+
+def test_every_kind_of_fault_is_planted_somewhere() -> None:
+    planted = {kind for _, kind, _, _ in PLANTS}
+    assert set(KINDS) - planted == {"count", "rare", "out-of-step", "unreadable"}
+
+
+def test_a_clip_that_is_known_to_be_bad_is_named_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_meld(tmp_path / "meld")
+    monkeypatch.setitem(meld.BROKEN, "train_dia0_utt0", "it shows a teapot")
+    (fault,) = examine("meld", tmp_path).by_kind()["known"]
+    assert (fault.where, fault.what) == ("train_dia0_utt0", "it shows a teapot")
+
+
+def test_sound_that_ends_before_the_picture_is_told(tmp_path: Path) -> None:
+    made_meld(tmp_path / "meld")
+    wave = np.zeros((1, 16_000), dtype=np.float32)
+    make_video(tmp_path / "meld" / TEST.format(0), seconds=2.5, rate=5, wave=wave, sound_rate=16_000)
+    assert found(examine("meld", tmp_path))["out-of-step"] == ["test_dia0_utt0"]
+
+
+def test_as_many_as_were_published_are_expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_meld(tmp_path / "meld")
+    published = {"train": Published(4, 12), "dev": Published(4, 12), "test": Published(4, 13)}
+    monkeypatch.setattr(meld, "PUBLISHED", published)
+    report = examine("meld", tmp_path)
+    (fault,) = report.by_kind()["count"]
+    assert (fault.where, fault.what) == ("test", "12 utterances, not 13")
+    assert report.counts()["test"]["expected_utterances"] == 13
+    assert report.counts()["test"]["hours"] == pytest.approx(12 / 3600)
+    assert report.damaged
+
+
+def test_the_same_sound_in_another_file_format_is_the_same(tmp_path: Path) -> None:
+    made_ravdess(tmp_path / "ravdess")
+    tone = np.sin(np.arange(8000) / 9).astype(np.float32) / 2
+    for name, actor in (("03-01-05-01-02-01-01.flac", 1), ("03-01-05-01-02-01-17.wav", 17)):
+        make_sound(tmp_path / "ravdess" / f"Actor_{actor:02d}" / name, rate=8000, wave=tone[None])
+    assert found(examine("ravdess", tmp_path))["leak"] == ["03-01-05-01-02-01-17"]
+
+
+def test_silence_is_not_a_duplicate_of_silence(tmp_path: Path) -> None:
+    made_ravdess(tmp_path / "ravdess")
+    for actor in (1, 17):
+        quiet(f"Actor_{actor:02d}/03-01-02-01-01-01-{actor:02d}.wav")(tmp_path / "ravdess")
+    report = found(examine("ravdess", tmp_path))
+    assert len(report["silent"]) == 2
+    assert "leak" not in report
+
+
+def test_a_part_that_cannot_be_read_leaves_the_others_examined(tmp_path: Path) -> None:
+    made_goemotions(tmp_path / "goemotions")
+    latin("dev.tsv")(tmp_path / "goemotions")
+    replaced("test.tsv", words(59), words(0))(tmp_path / "goemotions")
+    report = examine("goemotions", tmp_path)
+    assert "dev.tsv is not text in UTF-8" in report.by_kind()["unread"][0].what
+    assert found(report)["leak"] == ["test3"]
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = main(["doctor", *map(str, arguments)])
+    shown = capsys.readouterr()
+    return code, shown.out, shown.err
+
+
+def test_the_command_shows_the_worst_first_and_fails_on_damage_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_meld(tmp_path / "meld")
+    monkeypatch.setattr(meld, "PUBLISHED", {})
+    row("test", 0, **FIRST)(tmp_path / "meld")
+    code, out, err = run(capsys, "meld", "--root", tmp_path)
+    assert code == 0
+    assert "meld: clips" in err
+    assert out.index("leak") < out.index("rare")
+    assert "test_dia0_utt0: the same stretch as train_dia0_utt0" in " ".join(out.split())
+    half(TEST.format(1))(tmp_path / "meld")
+    code, out, _ = run(capsys, "meld", "--root", tmp_path)
+    assert code == 1
+    assert out.index("cut-short") < out.index("leak")
+
+
+def test_json_has_counts_kinds_labels_and_faults_and_nothing_of_the_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made_meld(tmp_path / "meld")
+    remove(TEST.format(0))(tmp_path / "meld")
+    _, out, _ = run(capsys, "meld", "--root", tmp_path, "--json")
+    result = json.loads(out)
+    assert str(tmp_path) not in out
+    assert result["parts"]["test"]["utterances"] == 12
+    assert result["kinds"]["missing"] == {
+        "severity": "damage",
+        "says": "clips that are not there",
+        "count": 1,
+        "parts": {"test": 1},
+    }
+    assert result["labels"]["train"]["support"]["neutral"] == 2
+    assert {f["where"] for f in result["faults"] if f["kind"] == "missing"} == {"test_dia0_utt0"}
+
+
+def test_labels_that_go_together_are_counted(tmp_path: Path) -> None:
+    made_goemotions(tmp_path / "goemotions")
+    replaced("train.tsv", "\t0\ttrain0", "\t0,14,25\ttrain0")(tmp_path / "goemotions")
+    labels = examine("goemotions", tmp_path).to_json()["labels"]["train"]
+    assert sorted(labels["together"]) == [["fear", "joy", 1], ["fear", "sadness", 1], ["joy", "sadness", 1]]
+
+
+def test_one_kind_is_listed_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made_meld(tmp_path / "meld")
+    for n in range(3):
+        remove(TEST.format(n))(tmp_path / "meld")
+    _, out, _ = run(capsys, "meld", "--root", tmp_path, "--kind", "missing")
+    assert out.splitlines()[2] == (
+        "test_dia0_utt2: there is no dia0_utt2.mp4; sound and picture are missing  "
+        "[output_repeated_splits_test]"
+    )
+    assert len(out.splitlines()) == 3
+
+
+def test_wrong_roots_and_names_are_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made_goemotions(tmp_path / "goemotions")
+    for arguments, message in (
+        (("meld",), "there is no folder 'meld' in"),
+        (("goemotion",), "there is no corpus 'goemotion'; there are elderreact"),
+        (("goemotions", "--kind", "leaks"), "there is no kind of fault 'leaks'; there are unread"),
+    ):
+        code, _, err = run(capsys, *arguments, "--root", tmp_path)
+        assert (code, message in err) == (2, True), err
+    code, _, err = run(capsys, "goemotions", "--root", tmp_path / "goemotions")
+    assert (code, f"give --root {tmp_path}" in err) == (2, True)
+    code, _, err = run(capsys, "goemotions", "--root", tmp_path / "nowhere")
+    assert code == 2
