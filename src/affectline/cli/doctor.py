@@ -1,8 +1,10 @@
 """`affectline doctor`."""
 
 import json as to_json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from rich.markup import escape
 from rich.table import Table
@@ -28,6 +30,11 @@ def doctor(
     root: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: $AFFECTLINE_DATA)")] = None,
     kind: Annotated[str | None, arg(metavar="KIND", help_behavior_hint="")] = None,
     quick: Annotated[bool, arg(help_behavior_hint="")] = False,
+    manifest: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None,
+    leave_out: Annotated[str, arg(metavar="KIND,...", help_behavior_hint="")] = "",
+    splits: Annotated[Literal["official", "speakers", "sessions"], arg(metavar="RULE")] = "official",
+    seed: Annotated[int, arg(metavar="N")] = 0,
+    test: Annotated[str, arg(metavar="SESSION", help_behavior_hint="")] = "",
     json: Annotated[bool, arg(help_behavior_hint="")] = False,
 ) -> int:
     """Tell what is wrong with a copy of a corpus, the worst first: damage, leaks, duplicates, bad clips.
@@ -40,12 +47,20 @@ def doctor(
       affectline doctor meld --root corpora
       affectline doctor meld --root corpora --kind conflict
       affectline doctor ravdess --root corpora --json > ravdess.json
+      affectline doctor meld --root corpora --manifest meld.jsonl --leave-out leak,conflict
+      affectline doctor iemocap --root corpora --manifest s1.jsonl --splits sessions --test Ses01
 
     Args:
         corpus: goemotions, ravdess, meld, mosi ...
         root: The folder that holds the corpora.
         kind: List every fault of this kind, such as leak or length.
         quick: Do not decode the clips: what is silent, blank or equal in sound is not found then.
+        manifest: Write here which utterances there are, a line of JSON for each; train and evaluate read it.
+        leave_out: Leave utterances with these kinds of faults out of the manifest.
+        splits: How the manifest divides the corpus: officially, by speakers (who speak with one another stay
+            together), or by sessions (one judges, the next one chooses).
+        seed: Which division by speakers.
+        test: The session that judges.
         json: Print all faults, counts and labels as JSON.
     """
     from affectline.doctor import KINDS, examine
@@ -56,9 +71,18 @@ def doctor(
         find_folder(corpus, folder)
         if kind is not None and kind not in KINDS:
             raise ValueError(f"there is no kind of fault {kind!r}; there are {', '.join(KINDS)}")
+        if manifest is None and (leave_out or splits != "official"):
+            raise ValueError(
+                "--leave-out and --splits say what goes into a manifest; give --manifest FILE too"
+            )
+        if manifest is not None and quick:
+            raise ValueError("a manifest needs to know what the clips hold; leave --quick out")
     with terminal.Stages() as stages:
         stages.begin(corpus)
         report = examine(corpus, folder, decode=not quick, progress=stages)
+        if manifest is not None:
+            division = Division(terminal.split(leave_out), splits, seed, test)
+            stages.say(_write(report, manifest, division, stages))
     if json:
         print(to_json.dumps(report.to_json(), indent=1, allow_nan=False))
     elif kind is not None:
@@ -67,6 +91,31 @@ def doctor(
     else:
         _show(report)
     return 1 if report.damaged else 0
+
+
+@dataclass(frozen=True)
+class Division:
+    """What goes into a manifest, and into which part of it."""
+
+    left_out: Sequence[str]
+    rule: str
+    seed: int
+    test: str
+
+
+def _write(report: "Report", path: Path, division: Division, stages: terminal.Stages) -> str:
+    """Write the manifest; what to say of it."""
+    from affectline.doctor.manifest import left_out, rows_of, write
+    from affectline.doctor.splits import check, divided, told
+
+    every = rows_of(report, stages)
+    kept = left_out(report, every, division.left_out)
+    rows = divided(kept, report.copy, division.rule, seed=division.seed, test=division.test)
+    shared = check(rows)
+    made = write(path, rows)
+    parts = ", ".join(f"{part} {n:,}" for part, n in made.about()["utterances"].items())
+    less = f", {len(every) - len(rows):,} left out" if len(every) > len(rows) else ""
+    return f"{path}: {parts}{less}; sha256 {made.sha256[:12]}" + told(shared)
 
 
 def _line(fault: "Fault") -> str:

@@ -9,7 +9,15 @@ from tyro.conf import Positional, arg
 
 from affectline.cli import corpora_matrix, modes_matrix, terminal
 from affectline.cli.judging import Corpus, results
-from affectline.cli.options import Device, UsageError, find_checkpoint, find_root, usage
+from affectline.cli.options import (
+    Device,
+    ManifestFile,
+    UsageError,
+    find_checkpoint,
+    find_manifest,
+    find_root,
+    usage,
+)
 from affectline.cli.tables import Shown, between, estimated, number
 
 
@@ -21,6 +29,7 @@ def evaluate(
     *,
     root: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: $AFFECTLINE_DATA)")] = None,
     split: Annotated[str, arg(metavar="NAME")] = "test",
+    manifest: ManifestFile = None,
     without: Annotated[tuple[str, ...], arg(metavar="MODALITY|STREAM...", help_behavior_hint="")] = (),
     against: Annotated[tuple[str, ...], arg(metavar="CHECKPOINT...", help_behavior_hint="")] = (),
     out: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None,
@@ -50,6 +59,7 @@ def evaluate(
         names: Checkpoints (an installed name or a folder), then a corpus: goemotions, ravdess, meld, mosi ...
         root: The folder that holds the corpora.
         split: The part that judges: train, dev or test.
+        manifest: Judge by exactly the utterances that this file of `affectline doctor` names, in its parts.
         without: What is taken away: a modality (text) or a stream (video.faces).
         against: Also give the differences to this checkpoint, on the same samples, and how significant they
             are; several are one model with several seeds.
@@ -82,7 +92,8 @@ def evaluate(
         folder, on = find_root(root), find_device(device)
         for name in (*(name for model in models for name in model), *against):
             find_checkpoint(name)
-        read = [Corpus.read(name, folder, split) for name in corpora]
+        named = None if manifest is None else find_manifest(manifest, folder)
+        read = [Corpus.read(name, folder, split, named) for name in corpora]
         if matrix:
             modes_matrix.check(read[0], checkpoints, without)
         read = [one.without(without) for one in read]
@@ -96,6 +107,8 @@ def evaluate(
             if matrix:
                 found["matrix"] = modes_matrix.results(read[0], checkpoints, device=on, stages=stages)
     found |= {"split": split, "without": list(without)}
+    if named is not None:
+        found["manifest"] = named.about()
     if reliability is not None:
         from affectline.evaluation.diagrams import reliability_svg
         from affectline.files import atomic_write

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from affectline.checkpoint import Checkpoint
+    from affectline.doctor.manifest import Manifest, Read
     from affectline.evaluation import Run, Truth
     from affectline.features import Extractor
     from affectline.types import Conversation, LabelSpace
@@ -31,18 +32,24 @@ class Corpus:
     module: ModuleType
     folder: Path
     conversations: "Sequence[Conversation]"
+    reader: "Read"
 
     @classmethod
-    def read(cls, name: str, root: Path, split: str) -> "Corpus":
-        """The part of this name.
+    def read(cls, name: str, root: Path, split: str, manifest: "Manifest | None" = None) -> "Corpus":
+        """The part of this name, or what a manifest names of it.
 
         Raises:
             ValueError: there is no such corpus or part.
         """
         from affectline.corpora import find
+        from affectline.doctor.manifest import Read, selected
 
         module, folder = find(name), root / name
-        return cls(name, module, folder, module.read(folder, split))
+        reader: Read = module.read if manifest is None else selected(module.read, manifest, name)
+        conversations = reader(folder, split)
+        if not any(map(len, conversations)):
+            raise ValueError(f"{name} has no utterance in its part {split!r}, or the manifest names none")
+        return cls(name, module, folder, conversations, reader)
 
     def without(self, lost: Sequence[str]) -> "Corpus":
         """The same, with these modalities or streams taken away.
@@ -82,7 +89,7 @@ def results(
     report = evaluate(
         truth,
         runs,
-        base_rate=judge.truth(corpus.module.read(corpus.folder, "train")).base_rate,
+        base_rate=judge.truth(corpus.reader(corpus.folder, "train")).base_rate,
         seeds=range(len(runs)),
         command=shlex.join(["affectline", *sys.argv[1:]]),
     )

@@ -3,11 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import arg
 
+ManifestFile = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
 Device = Annotated[str, arg(metavar="auto|cpu|cuda|mps")]
+
+
+if TYPE_CHECKING:
+    from affectline.doctor.manifest import Manifest
 
 
 class UsageError(Exception):
@@ -52,3 +57,22 @@ def find_root(root: Path | None) -> Path:
     if not named.is_dir():
         raise ValueError(f"the folder of the corpora {str(named)!r} does not exist; give --root DIR")
     return named
+
+
+def find_manifest(path: Path, root: Path) -> "Manifest":
+    """The manifest, if the corpora are what it names and its parts do not leak.
+
+    Raises:
+        ValueError: it cannot be read, or names what is not there, has changed, or is in several parts.
+    """
+    from affectline.cli.terminal import say
+    from affectline.doctor.manifest import Manifest, verify
+    from affectline.doctor.splits import check, told
+
+    if not path.is_file():
+        raise ValueError(f"there is no manifest {path}; write it with affectline doctor CORPUS --manifest")
+    manifest = Manifest.read(path)
+    if shared := told(check(manifest.rows)):
+        say(f"{path}{shared}")
+    verify(manifest, root)
+    return manifest

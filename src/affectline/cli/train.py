@@ -9,7 +9,7 @@ from rich.table import Table
 from tyro.conf import Positional, arg
 
 from affectline.cli import terminal
-from affectline.cli.options import Device, find_root, usage
+from affectline.cli.options import Device, ManifestFile, find_manifest, find_root, usage
 
 
 def recipes(*, json: Annotated[bool, arg(help_behavior_hint="")] = False) -> int:
@@ -41,6 +41,7 @@ def train(
     /,
     *,
     root: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: $AFFECTLINE_DATA)")] = None,
+    manifest: ManifestFile = None,
     seeds: Annotated[str, arg(metavar="LIST")] = "0",
     resume: Annotated[bool, arg(help_behavior_hint="")] = False,
     out: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: runs/RECIPE)")] = None,
@@ -60,6 +61,7 @@ def train(
         recipe: One that `affectline recipes` lists.
         changes: Changes to its settings, such as train.learning_rate=3e-4.
         root: The folder that holds the corpora: goemotions/, ravdess/, ...
+        manifest: See exactly the utterances that this file of `affectline doctor` names, in its parts.
         seeds: One training for each; several go to DIR/seed0, DIR/seed1 ...
         resume: Go on after the last whole epoch of a training that was stopped.
         out: Where checkpoint and log go.
@@ -71,11 +73,14 @@ def train(
     from affectline.machines import Machines
     from affectline.nn.ranks import leads
     from affectline.recipes import find, train_recipe
+    from affectline.recipes.holding import held_to
 
     with usage():
         machines = Machines(device=device, devices=devices, nodes=nodes, strategy=strategy)
         chosen, folder = find.find(recipe, changes), find_root(root)
         numbers = _seeds(seeds)
+        if manifest is not None:
+            chosen = held_to(chosen, find_manifest(manifest, folder))
     base = out or Path("runs") / recipe
     for seed in numbers:
         target = base if len(numbers) == 1 else base / f"seed{seed}"

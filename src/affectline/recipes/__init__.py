@@ -76,7 +76,8 @@ class Recipe:
     `windows`: what dev, and all that is judged later, see of a long utterance. `draw`: how many conversations
     of each corpus of a mixture an epoch sees; all of those that it does not name. `made_up`: adds utterances
     that the corpora lack, to every part. `encoders`: are trained before, each in the folder of its name below
-    this one's; `Vectors` read them.
+    this one's; `Vectors` read them. `manifest`: what the checkpoint says of the one that names its data (see
+    `affectline.recipes.holding`).
     """
 
     labels: LabelSpace
@@ -99,6 +100,7 @@ class Recipe:
     made_up: "Callable[[Data], Data] | None" = None
     encoders: "Mapping[Modality, Recipe]" = field(default_factory=dict)
     data: str = ""
+    manifest: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.select not in SELECT:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from itertools import combinations
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from torch import nn
@@ -35,7 +35,7 @@ def finish(recipe: Recipe, model: nn.Module, dev: Data, *, name: str) -> Checkpo
         extractors=recipe.extractors,
         thresholds={},
         windows=recipe.windows,
-        about={"data": [recipe.data], "languages": ["en"], "versions": versions()},
+        about={"data": [recipe.data], "languages": ["en"], "versions": versions()} | manifest_of(recipe),
     )
     out = infer(model, dev.conversations, dev.features, recipe.labels)
     if not recipe.labels.multilabel:
@@ -128,6 +128,11 @@ def fit_abstention(
         wrong.append(abstention.wrong(predictions, truth))
     known = np.concatenate([out.known.all(axis=1) for out, _ in dev])
     return abstention.fit(np.stack(rows)[known], np.concatenate(wrong)[known])
+
+
+def manifest_of(recipe: Recipe) -> dict[str, Any]:
+    """Which manifest names the data, where one does."""
+    return {"manifest": dict(recipe.manifest)} if recipe.manifest else {}
 
 
 def versions() -> dict[str, str]:

@@ -25,7 +25,7 @@ from affectline.models.late_fusion import STREAMS, LateFusion
 from affectline.nn.ranks import leads
 from affectline.recipes import Data, Fusion, Progress
 from affectline.recipes import load as load_split
-from affectline.recipes.decisions import fit_abstention, thresholds, versions
+from affectline.recipes.decisions import fit_abstention, manifest_of, thresholds, versions
 from affectline.recipes.encoders import train_parts
 from affectline.types import LabelSpace, Modality
 
@@ -77,7 +77,8 @@ def join(
             "data": [recipe.data for recipe in fusion.parts.values()],
             "languages": ["en"],
             "versions": versions(),
-        },
+        }
+        | manifest_of(next(iter(fusion.parts.values()))),
     )
     rule = fit_abstention(checkpoint, [(s.out, s.lengths) for s in sets])
     return replace(checkpoint, abstention=rule)

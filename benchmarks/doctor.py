@@ -1,0 +1,44 @@
+"""What `affectline doctor` finds in the corpora at hand: how many faults of each kind, in which part.
+
+    python benchmarks/doctor.py --data ../shared/data
+
+Counts alone: neither words nor names of a corpus.
+"""
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from _record import parser, record
+
+from affectline.doctor import KINDS, Report, examine
+
+CORPORA = ("meld", "iemocap", "mosei", "mosi", "emoreact", "elderreact", "ravdess", "goemotions", "ferplus")
+
+
+def found(report: Report) -> dict[str, Any]:
+    kinds = {
+        kind: {"severity": KINDS[kind].severity, "count": len(faults), "parts": report.by_part(faults)}
+        for kind, faults in report.by_kind().items()
+    }
+    pairs = Counter(
+        f"{report.copy.part_of(fault)} in {fault.what.rpartition(' of ')[2]}"
+        for fault in report.faults
+        if fault.kind == "leak"
+    )
+    return {"damaged": report.damaged, "parts": report.counts(), "kinds": kinds, "leaks": dict(pairs)}
+
+
+def examined(corpus: str, data: Path) -> dict[str, Any] | str:
+    if not (data / corpus).is_dir():
+        return "not run: the corpus is not here"
+    begin = time.perf_counter()
+    report = examine(corpus, data)
+    return {**found(report), "seconds": time.perf_counter() - begin}
+
+
+if __name__ == "__main__":
+    options = parser(str(__doc__)).parse_args()
+    results = {corpus: examined(corpus, options.data) for corpus in CORPORA}
+    print(record("doctor", {"corpora": results}))

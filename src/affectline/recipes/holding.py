@@ -1,0 +1,23 @@
+"""A recipe that sees exactly the utterances which a manifest names."""
+
+from dataclasses import replace
+
+from affectline.doctor.manifest import Manifest, selected
+from affectline.recipes import Fusion, Recipe
+
+
+def held_to(recipe: Recipe | Fusion, manifest: Manifest) -> Recipe | Fusion:
+    """The recipe, its parts and its encoders, with the data of a manifest, which its checkpoint names."""
+    if isinstance(recipe, Fusion):
+        return replace(recipe, parts={m: _held(part, manifest) for m, part in recipe.parts.items()})
+    return _held(recipe, manifest)
+
+
+def _held(recipe: Recipe, manifest: Manifest) -> Recipe:
+    return replace(
+        recipe,
+        read=selected(recipe.read, manifest, recipe.corpus),
+        before=recipe.before and _held(recipe.before, manifest),
+        encoders={m: _held(part, manifest) for m, part in recipe.encoders.items()},
+        manifest=manifest.about(),
+    )
