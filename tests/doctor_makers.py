@@ -48,7 +48,7 @@ def clock(seconds: float) -> str:
 
 def meld_row(n: int, dialogue: int, number: int, **changes: object) -> dict[str, object]:
     start = 100.0 + 2 * n
-    cells = [words(n), "Ada", "joy", dialogue, number, 1, n // 12, clock(start), clock(start + 1)]
+    cells = [words(n), "Ada", "joy", dialogue, number, 1, n // 9, clock(start), clock(start + 1)]
     return dict(zip(MELD, cells, strict=True)) | changes
 
 
@@ -57,10 +57,10 @@ def write_meld(folder: Path, split: str, *rows: dict[str, object]) -> None:
 
 
 def meld_rows(split: str) -> list[dict[str, object]]:
-    first = 12 * list(meld.SPLITS).index(split)
+    first = 9 * list(meld.SPLITS).index(split)
     return [
         meld_row(first + 3 * d + n, d, n, Speaker=f"{split} {n}", Emotion=meld.LABELS.names[(3 * d + n) % 7])
-        for d in range(4)
+        for d in range(3)
         for n in range(3)
     ]
 
@@ -73,8 +73,8 @@ def made_meld_text(folder: Path) -> None:
 def made_meld(folder: Path) -> None:
     made_meld_text(folder)
     for s, split in enumerate(meld.SPLITS):
-        for n in range(12):
-            sound(folder / meld.SPLITS[split] / f"dia{n // 3}_utt{n % 3}.mp4", 12 * s + n)
+        for n in range(9):
+            sound(folder / meld.SPLITS[split] / f"dia{n // 3}_utt{n % 3}.mp4", 9 * s + n)
 
 
 def made_iemocap(folder: Path) -> None:
