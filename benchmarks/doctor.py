@@ -14,7 +14,10 @@ from _record import parser, record
 
 from affectline.doctor import KINDS, Report, examine
 
-CORPORA = ("meld", "iemocap", "mosei", "mosi", "emoreact", "elderreact", "ravdess", "goemotions", "ferplus")
+CORPORA = (
+    *("meld", "iemocap", "mosei", "mosi", "emoreact", "elderreact", "ravdess", "cremad"),
+    *("goemotions", "ferplus"),
+)
 
 
 def found(report: Report) -> dict[str, Any]:

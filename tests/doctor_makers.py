@@ -9,7 +9,18 @@ import numpy as np
 import pytest
 from corpus_makers import write_table
 
-from affectline.corpora import elderreact, emoreact, ferplus, goemotions, iemocap, meld, mosei, mosi, ravdess
+from affectline.corpora import (
+    cremad,
+    elderreact,
+    emoreact,
+    ferplus,
+    goemotions,
+    iemocap,
+    meld,
+    mosei,
+    mosi,
+    ravdess,
+)
 
 RATE = 8000
 MELD = [
@@ -179,6 +190,13 @@ def made_ravdess(folder: Path) -> None:
         sound(folder / f"Actor_{actor:02d}" / name, actor)
 
 
+def made_cremad(folder: Path) -> None:
+    """Six emotions of six actors, two in each part."""
+    for a, actor in enumerate((1001, 1002, 1065, 1066, 1074, 1075)):
+        for n, emotion in enumerate(cremad.EMOTION_OF):
+            sound(folder / "AudioWAV" / f"{actor}_DFA_{emotion}_XX.wav", 6 * a + n)
+
+
 def made_goemotions(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "labels.txt").write_text("\n".join(goemotions.FINE_LABELS.names))
@@ -222,6 +240,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "emoreact": made_emoreact,
     "elderreact": made_elderreact,
     "ravdess": made_ravdess,
+    "cremad": made_cremad,
     "goemotions": made_goemotions,
     "ferplus": made_ferplus,
 }

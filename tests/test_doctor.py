@@ -157,6 +157,7 @@ CLIPS = [f"dia{n // 3}_utt{n % 3}.mp4" for n in range(9)]
 TRAIN = [f"train_splits/{name}" for name in CLIPS]
 TEST = [f"output_repeated_splits_test/{name}" for name in CLIPS]
 WAV = "Session5/sentences/wav/Ses05F_impro01/Ses05F_impro01_{}.wav"
+CREMAD = "AudioWAV/{}_DFA_ANG_XX.wav"
 PLANTS: list[tuple[str, str, str, Plant]] = [
     ("meld", "missing", "test_dia0_utt0", remove(TEST[0])),
     ("meld", "missing", "dev", lambda root: rmtree(root / "dev_splits_complete")),
@@ -229,6 +230,9 @@ PLANTS: list[tuple[str, str, str, Plant]] = [
     ("ravdess", "silent", "03-01-01-01-01-01-08", quiet("Actor_08/03-01-01-01-01-01-08.wav")),
     ("ravdess", "left-out", "Actor_24", lambda root: (root / "Actor_24").mkdir()),
     ("ravdess", "unread", "test", lambda root: rmtree(root / "Actor_20")),
+    ("cremad", "silent", "1065_DFA_ANG_XX", quiet("AudioWAV/1065_DFA_ANG_XX.wav")),
+    ("cremad", "leak", "1074_DFA_ANG_XX", same_bytes(CREMAD.format(1001), CREMAD.format(1074))),
+    ("cremad", "unread", "train", same_bytes(CREMAD.format(1001), "AudioWAV/joy.wav")),
     ("goemotions", "leak", "test3", replaced("test.tsv", words(59), words(0))),
     ("goemotions", "conflict", "test3", replaced("test.tsv", words(59), words(0))),
     ("goemotions", "words-in-train", "test3", replaced("test.tsv", words(59), f"{words(0)}?")),
@@ -256,7 +260,7 @@ OF_CLIPS = {
     "extra",
     "gap",
 }
-OF_FILES = ("meld", "iemocap", "mosei", "mosi", "emoreact", "elderreact", "ravdess", "goemotions")
+OF_FILES = ("meld", "iemocap", "mosei", "mosi", "emoreact", "elderreact", "ravdess", "cremad", "goemotions")
 
 
 def infinite(path: Path, line: int) -> None:
@@ -296,7 +300,7 @@ def test_a_planted_fault_is_found_and_only_where_it_is(
     clean, report = whole(corpus)
     before = found(report).get(kind, [])
     root = copytree(clean, tmp_path / clean.name)
-    if corpus != "ravdess":
+    if corpus not in {"ravdess", "cremad"}:
         for clip in [*root.rglob("*.mp4"), *root.rglob("*.wav")]:
             clip.unlink()
     plant(root)
@@ -310,6 +314,7 @@ def test_clips_that_cannot_be_opened_are_named_with_the_reason(tmp_path: Path) -
     made_meld(tmp_path / "meld")
     (tmp_path / "meld" / TRAIN[1]).write_text("no clip")
     (tmp_path / "meld" / TRAIN[2]).write_bytes(b"")
+    (tmp_path / "meld" / TRAIN[3]).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0")
     # In a process of its own: here each utterance is checked as it is made, which looks into its clip
     command = [
         sys.executable,
@@ -323,9 +328,10 @@ def test_clips_that_cannot_be_opened_are_named_with_the_reason(tmp_path: Path) -
         tmp_path,
     ]
     shown = subprocess.run(command, capture_output=True, text=True, check=False)
-    first, second = shown.stdout.splitlines()
+    first, second, third = shown.stdout.splitlines()
     assert first.startswith("train_dia0_utt1: train_splits/dia0_utt1.mp4: is not a recording")
     assert second.startswith("train_dia0_utt2: train_splits/dia0_utt2.mp4: the file is empty")
+    assert "train_splits/dia1_utt0.mp4: is not the file but a pointer to it (Git LFS)" in third
     assert shown.returncode == 1
 
 
@@ -455,7 +461,7 @@ def test_wrong_roots_and_names_are_wrong_use(tmp_path: Path, capsys: pytest.Capt
     made_goemotions(tmp_path / "goemotions")
     for arguments, message in (
         (("meld",), "there is no folder 'meld' in"),
-        (("goemotion",), "there is no corpus 'goemotion'; there are elderreact"),
+        (("goemotion",), "there is no corpus 'goemotion'; there are cremad"),
         (("goemotions", "--kind", "leaks"), "there is no kind of fault 'leaks'; there are unread"),
     ):
         code, _, err = run(capsys, *arguments, "--root", tmp_path)

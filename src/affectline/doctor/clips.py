@@ -15,6 +15,7 @@ from affectline.doctor.copies import Copy, Placed, relative
 from affectline.media import FileClip, MediaError, PairedClip
 from affectline.types import Clip, Modality
 
+POINTER = b"version https://git-lfs"
 RATE = 16_000
 """Samples a second of a sound that has no rate of its own."""
 SILENT = 1e-3
@@ -85,7 +86,16 @@ def _decoded(placed: Placed, whole: bool) -> Decoded:
         found = Decoded(clip.duration, frozenset(there), warnings=(*warnings, *_over(clip)))
         return _heard_and_seen(clip, found) if whole else found
     except (MediaError, OSError) as error:
-        return Decoded(problem=str(error))
+        return Decoded(problem=next(filter(None, map(_pointer, files(clip))), str(error)))
+
+
+def _pointer(file: FileClip) -> str:
+    """What to say of a text that stands for a file which Git did not fetch."""
+    if not file.path.is_file():
+        return ""
+    with file.path.open("rb") as opened:
+        pointer = opened.read(len(POINTER)) == POINTER
+    return f"{file.path}: is not the file but a pointer to it (Git LFS): run git lfs pull" if pointer else ""
 
 
 def _over(clip: Clip) -> Iterator[str]:
@@ -118,6 +128,7 @@ def _heard_and_seen(clip: Clip, found: Decoded) -> Decoded:
 
 def of_clips(copy: Copy, decoded: Mapping[str, Decoded]) -> Iterator[Fault]:
     """What is wrong with the clips that are there, and which are not there though others are."""
+    known = getattr(copy.module, "BROKEN", {})  # which the reader does not use, and tells of
     parts = {part: [p for p in copy.utterances if p.part == part] for part in copy.parts}
     some = [part for part, placed in parts.items() if any(p.utterance.clip for p in placed)]
     for part, placed in parts.items():
@@ -129,7 +140,8 @@ def of_clips(copy: Copy, decoded: Mapping[str, Decoded]) -> Iterator[Fault]:
         usual = _usual([decoded[p.id] for p in placed if p.id in decoded])
         for one in placed:
             if one.utterance.clip is None:
-                yield Fault(part, one.id, "has no clip", "read without sound and picture", "missing")
+                if one.id not in known:
+                    yield Fault(part, one.id, "has no clip", "read without sound and picture", "missing")
             else:
                 yield from _of_clip(copy, one, decoded[one.id], usual)
 

@@ -126,9 +126,10 @@ def ids_of(copy: Copy) -> Iterator[Fault]:
 
 
 def counts_of(copy: Copy) -> Iterator[Fault]:
-    """Parts that have not as much as was published."""
+    """Parts, or "all" of them, that have not as much as was published."""
     published = getattr(copy.module, "PUBLISHED", {})
-    for part, conversations in copy.parts.items():
+    whole = [c for conversations in copy.parts.values() for c in conversations]
+    for part, conversations in {**copy.parts, "all": whole}.items():
         expected = published.get(part)
         found = {"conversations": len(conversations), "utterances": sum(map(len, conversations))}
         if expected is None:
