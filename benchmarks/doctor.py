@@ -1,6 +1,6 @@
 """What `affectline doctor` finds in the corpora at hand: how many faults of each kind, in which part.
 
-    python benchmarks/doctor.py --data ../shared/data
+    python -m benchmarks.doctor
 
 Counts alone: neither words nor names of a corpus.
 """
@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from _record import parser, record
+from benchmarks._record import parser, record
 
 from affectline.doctor import KINDS, Report, examine
 

@@ -274,7 +274,7 @@ def test_what_makes_no_manifest_is_wrong_use(tmp_path: Path, capsys: pytest.Capt
     for arguments, code, message in (
         (("--leave-out", "leak"), 2, "give --manifest FILE too"),
         (("--manifest", file, "--quick"), 2, "leave --quick out"),
-        (("--manifest", file, "--leave-out", "leaks"), 1, "no kind of fault 'leaks'"),
+        (("--manifest", file, "--leave-out", "leaks"), 2, "no kind of fault 'leaks'"),
         (("--manifest", file, "--splits", "sessions"), 1, "meld was not recorded in sessions"),
     ):
         assert run("doctor", "meld", "--root", tmp_path, *arguments) == code

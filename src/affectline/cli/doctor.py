@@ -69,8 +69,9 @@ def doctor(
     with usage():
         folder = find_root(root)
         find_folder(corpus, folder)
-        if kind is not None and kind not in KINDS:
-            raise ValueError(f"there is no kind of fault {kind!r}; there are {', '.join(KINDS)}")
+        for name in (*([] if kind is None else [kind]), *terminal.split(leave_out)):
+            if name not in KINDS:
+                raise ValueError(f"there is no kind of fault {name!r}; there are {', '.join(KINDS)}")
         if manifest is None and (leave_out or splits != "official"):
             raise ValueError(
                 "--leave-out and --splits say what goes into a manifest; give --manifest FILE too"

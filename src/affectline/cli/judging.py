@@ -47,8 +47,8 @@ class Corpus:
         module, folder = find(name), root / name
         reader: Read = module.read if manifest is None else selected(module.read, manifest, name)
         conversations = reader(folder, split)
-        if not any(map(len, conversations)):
-            raise ValueError(f"{name} has no utterance in its part {split!r}, or the manifest names none")
+        if manifest is not None and not conversations:
+            raise ValueError(f"the manifest names no utterance of {name} in the part {split!r}; give --split")
         return cls(name, module, folder, conversations, reader)
 
     def without(self, lost: Sequence[str]) -> "Corpus":

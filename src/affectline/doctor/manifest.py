@@ -18,6 +18,7 @@ from affectline.doctor import Report
 from affectline.doctor.clips import files
 from affectline.doctor.copies import PARTS, Copy, Placed, relative
 from affectline.files import atomic_write
+from affectline.media import FileClip
 from affectline.types import Conversation, Modality
 
 NAMED = 5
@@ -200,8 +201,6 @@ def _kinds(report: Report) -> dict[str, set[str]]:
 
 
 def _sha256(path: Path) -> str:
-    from affectline.media import FileClip
-
     try:
         return FileClip(path).sha256
     except (ValueError, OSError):  # an empty file, for one: it is there, and has a fault
