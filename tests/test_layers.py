@@ -18,7 +18,9 @@ LAYERS = [
 ]
 # fmt: on
 HEAVY = {
+    "PIL": set(),
     "av": {"media"},
+    "captum": set(),
     "faster_whisper": set(),
     "feat": set(),
     "h5py": set(),
@@ -28,6 +30,7 @@ HEAVY = {
     "opensmile": set(),
     "pyannote": set(),
     "silero_vad": set(),
+    "skimage": set(),
     "sklearn": set(),
     "tensorboard": set(),
     "transformers": set(),

@@ -7,6 +7,7 @@ mouth are kept, so an hour takes no more memory than its tracks.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -253,6 +254,30 @@ def _similarity(
     return turn, target.mean(axis=0) - turn @ source.mean(axis=0)
 
 
+def in_crop(places: Float[np.ndarray, "*place 2"], landmarks: Landmarks) -> Float[np.ndarray, "*place 2"]:
+    """Where places of a picture, x and y in pixels, lie in the crop of a face: shares of its side."""
+    turn, shift = _similarity(FRAMING, landmarks)
+    return (places - shift) @ np.linalg.inv(turn).T
+
+
+def crop_box(landmarks: Landmarks, shape: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The x0, y0, x1, y1 of all that the crop of a face has of a picture of this height and width."""
+    turn, shift = _similarity(FRAMING, landmarks)
+    corners = np.array([[0, 0], [1, 0], [0, 1], [1, 1]]) @ turn.T + shift
+    low, high = np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int)
+    (x0, y0), (x1, y1) = (np.clip(edge, 0, [shape[1], shape[0]]) for edge in (low, high))
+    return int(x0), int(y0), int(x1), int(y1)
+
+
+@runtime_checkable
+class Cropped(Protocol):
+    """A clip that knows the crops of its faces without those who ask cutting them out of its pictures."""
+
+    def crops(
+        self, track: FaceTrack, rate: float, size: int, limit: int
+    ) -> UInt8[np.ndarray, "time size size 3"]: ...
+
+
 def crops(
     clip: Clip, track: FaceTrack, rate: float = 5.0, size: int = 112, limit: int = 32
 ) -> UInt8[np.ndarray, "time size size 3"]:
@@ -261,6 +286,15 @@ def crops(
     Each picture is cut by the sample of the track nearest to it in time; where none is within half a second,
     it is left out. Times of the track are those of the clip.
     """
+    if isinstance(clip, Cropped):
+        return clip.crops(track, rate, size, limit)
+    return crops_of(clip, track, rate, size, limit)
+
+
+def crops_of(
+    clip: Clip, track: FaceTrack, rate: float, size: int, limit: int
+) -> UInt8[np.ndarray, "time size size 3"]:
+    """As `crops`, out of the clip's pictures."""
     found = []
     rate = min(rate, limit / max(clip.duration, 1e-6))
     for time, picture in clip.pictures(rate) if len(track.times) else ():

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64, UInt8
+from jaxtyping import Float, Float32, Float64, UInt8
 
 EMOTIONS = ("neutral", "joy", "sadness", "anger", "surprise", "fear", "disgust")
 """The seven labels that the shipped checkpoint knows. Corpora map their names to these; match by name."""
@@ -236,20 +236,3 @@ class Prediction:
         """P(joy) minus the mean of anger, disgust, fear, sadness: -1 to 1."""
         unpleasant = [self.scores[e] for e in ("anger", "disgust", "fear", "sadness") if e in self.scores]
         return self.scores.get("joy", 0.0) - (sum(unpleasant) / len(unpleasant) if unpleasant else 0.0)
-
-
-@dataclass(frozen=True)
-class Part:
-    """A piece of the input that can be switched off: a word, a stretch of sound, a region of the picture."""
-
-    name: str
-    weight: float
-    span: Span | None = None
-    region: Bool[np.ndarray, "height width"] | None = None
-
-
-@dataclass(frozen=True)
-class Explanation:
-    emotion: str
-    modality: Modality
-    parts: tuple[Part, ...]
