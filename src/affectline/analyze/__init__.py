@@ -136,6 +136,17 @@ class Analyzer:
 
         What is `kept` of this recording is not decoded again, and what it lacks is kept.
         """
+        return self.judged(recording, transcript, options, progress, kept)[1]
+
+    def judged(
+        self,
+        recording: Path,
+        transcript: Path | None = None,
+        options: Options = Options(),
+        progress: Progress = lambda _stage, _share: None,
+        kept: Kept | None = None,
+    ) -> tuple[Conversation, Timeline]:
+        """The timeline, after the conversation that it was made of."""
         progress("reading", 0.0)
         clip = None if is_transcript(recording) else FileClip(recording)
         facts = None if clip is None else clip.recording
@@ -148,7 +159,7 @@ class Analyzer:
             memo=kept.features if kept else None,
             progress=lambda share: progress("emotions", share),
         )
-        return Timeline.of(
+        return conversation, Timeline.of(
             conversation,
             predictions,
             source=Source(str(recording), sha256_of(recording), facts.duration if facts else None),

@@ -12,6 +12,7 @@ from affectline import __version__
 from affectline.cli.analyze import analyze
 from affectline.cli.doctor import doctor
 from affectline.cli.evaluate import evaluate
+from affectline.cli.explain import explain
 from affectline.cli.options import UsageError
 from affectline.cli.serve import serve
 from affectline.cli.terminal import say
@@ -20,6 +21,7 @@ from affectline.cli.weights import weights
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "analyze": analyze,
+    "explain": explain,
     "recipes": recipes,
     "train": train,
     "evaluate": evaluate,

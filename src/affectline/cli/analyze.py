@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from affectline.analyze import Analyzer, Options
     from affectline.analyze.recordings import Failure, Plan, Task
     from affectline.timeline import Timeline
+    from affectline.types import Conversation
 
 
 def analyze(
@@ -35,6 +36,7 @@ def analyze(
         Path | None, arg(metavar="DIR", help_behavior_hint="(default: RECORDING.affectline)")
     ] = None,
     formats: Annotated[str, arg(metavar="LIST")] = "json,html",
+    explain: Annotated[bool, arg(help_behavior_hint="")] = False,
     resume: Annotated[bool, arg(help_behavior_hint="")] = False,
     asr: Annotated[str | None, arg(metavar="MODEL", help_behavior_hint="")] = None,
     diarization: Annotated[str, arg(metavar="voice|pyannote")] = "voice",
@@ -64,6 +66,8 @@ def analyze(
         checkpoint: An installed checkpoint or the folder of one; see `affectline weights`.
         out: Each timeline goes to a folder DIR/<name of the recording>; two of one name get -2 and so on.
         formats: Of json (always), csv, parquet, vtt, eaf, rttm, html.
+        explain: Also say which words, sounds and regions of the face speak for what was found, and how far
+            that can be trusted: minutes for each utterance; see `affectline explain`.
         resume: Leave out recordings that have a timeline made from the same file with the same options.
         asr: Recognise words with this faster-whisper model (small, a folder, ...) where none are given.
         diarization: What tells speakers apart by voice; pyannote is an extra.
@@ -86,7 +90,7 @@ def analyze(
         todo = plan(recordings, transcript=transcript, out=out)
         find_checkpoint(checkpoint)
         find_device(device)
-    job = Job(todo, options, checkpoint, device, wanted, resume, debug)
+    job = Job(todo, options, checkpoint, device, wanted, explain, resume, debug)
     return job.run(as_json=json)
 
 
@@ -128,6 +132,7 @@ class Job:
     checkpoint: str
     device: str
     formats: Sequence[str]
+    explain: bool
     resume: bool
     debug: bool
 
@@ -199,18 +204,27 @@ class Job:
 
         files = {f: task.folder / name_of(f) for f in dict.fromkeys(("json", *self.formats))}
         before = finished(task, self.options, self.analyzer.checkpoint.sha256) if self.resume else None
-        if before:
+        if before and (not self.explain or any(u.explanations for u in before.utterances)):
             missing = [f for f, path in files.items() if not path.is_file()]
             if missing:
                 write(before, task.folder, missing)
             return Done(task, before, files, None)
         began = time.monotonic()
-        timeline = self.analyzer.run(task.recording, task.transcript, self.options, stages)
+        talk, timeline = self.analyzer.judged(task.recording, task.transcript, self.options, stages)
+        timeline = self._explained(talk, timeline, stages) if self.explain else timeline
         stages("writing")
         write(timeline, task.folder, self.formats)
         for warning in timeline.warnings:
             stages.say(f"warning: {task.recording}: {warning}")
         return Done(task, timeline, files, time.monotonic() - began)
+
+    def _explained(self, talk: "Conversation", timeline: "Timeline", stages: terminal.Stages) -> "Timeline":
+        from affectline.analyze.explaining import explained
+
+        loaded = self.analyzer.checkpoint
+        return explained(
+            loaded, talk, timeline, progress=stages, note=lambda text: stages.say(f"note: {text}")
+        )
 
 
 def _print_json(done: Sequence[Done], failed: "Sequence[Failure]") -> None:

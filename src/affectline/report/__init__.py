@@ -23,6 +23,7 @@ from rich.text import Text
 
 from affectline.exports import emotions_of
 from affectline.files import atomic_write, relative_to
+from affectline.report.explained import INK, figures
 from affectline.timeline import Entry, Timeline
 from affectline.types import Modality
 
@@ -62,7 +63,7 @@ def render(timeline: Timeline, media: str | None = None) -> str:
     """The report as text. `media`: the recording, relative to where the report will lie."""
     kind = PLAYABLE.get(Path(media).suffix.lower()) if media is not None else None
     script = _part("report.js")
-    colours = {name: _colour(name, n) for n, name in enumerate(timeline.labels)}
+    colours = colours_of(timeline)
     return _template().render(
         title=Path(timeline.source.path).name if timeline.source.path else "Conversation",
         timeline=timeline,
@@ -71,6 +72,7 @@ def render(timeline: Timeline, media: str | None = None) -> str:
         colours=colours,
         summaries=[_summary(timeline, s.id) for s in timeline.speakers],
         rows=[_row(timeline, u) for u in timeline.utterances],
+        explained=_explained(timeline, colours),
         data=_embedded(shown(timeline)),
         colour_data=_embedded(colours),
         media=quote(media) if media is not None and kind is not None else None,
@@ -81,11 +83,26 @@ def render(timeline: Timeline, media: str | None = None) -> str:
     )
 
 
+def colours_of(timeline: Timeline) -> dict[str, str]:
+    """One for each label, the same in all that is drawn of a timeline."""
+    return {name: _colour(name, n) for n, name in enumerate(timeline.labels)}
+
+
+def _explained(timeline: Timeline, colours: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The utterances that are explained, each with its pictures."""
+    found = [(u, figures(u, colours)) for u in timeline.utterances]
+    return [
+        {"entry": u, "speaker": timeline.speaker(u.speaker).label, "figures": drawn}
+        for u, drawn in found
+        if drawn
+    ]
+
+
 def shown(timeline: Timeline) -> dict[str, Any]:
-    """What the report holds of the document: all but the times of words and the boxes of faces."""
+    """What the script reads of the document: not the times of words, boxes of faces and explanations."""
     document = timeline.document()
     for row in document["utterances"]:
-        row["words"] = []
+        row["words"], row["explanations"] = [], []
         if row["face"] is not None:
             row["face"] = {**row["face"], "boxes": []}
     return document
@@ -100,7 +117,7 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(clock=clock, score=_score, percent=_percent)
+    environment.filters.update(clock=clock, score=_score, percent=_percent, drawn=_drawn)
     return environment.from_string(_part("report.html"))
 
 
@@ -125,6 +142,11 @@ def clock(seconds: float, digits: int = 1) -> str:
 
 def _score(value: float) -> str:
     return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _drawn(svg: str) -> Markup:
+    """A figure of ours, in the ink of the page."""
+    return Markup(svg.replace(f'color="{INK}"', "", 1))
 
 
 def _percent(share: float) -> str:

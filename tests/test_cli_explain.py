@@ -1,0 +1,186 @@
+"""The command `explain`: what it writes where, and what it says of wrong use."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from analyze_makers import make_checkpoint, make_csv, make_talk
+from test_cli import Affectline
+
+from affectline import checkpoint
+from affectline.analyze.explaining import Explainer, Wanted, rebuilt, with_explanations
+from affectline.checkpoint.asking import Asked, randomised
+from affectline.explain.sounds import sounds
+from affectline.explain.words import words
+from affectline.timeline import Timeline
+
+
+@pytest.fixture
+def affectline(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Affectline:
+    monkeypatch.setattr("affectline.analyze.explaining.ORDERS", 3)
+    return Affectline(capsys)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_checkpoint(tmp_path_factory.mktemp("checkpoints") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def made(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a recording, and its timeline of two utterances in a folder beside it."""
+    from affectline.analyze import Analyzer
+
+    folder = tmp_path_factory.mktemp("talk")
+    recording = make_talk(folder / "a.wav", 2.4)
+    rows = make_csv(folder / "a.csv", "A,0.0,1.2,so there", "B,1.2,2.4,well")
+    timeline = Analyzer.load(tiny, "cpu").analyze(recording, rows)
+    timeline.write(folder / "a" / "timeline.json")
+    return folder
+
+
+@pytest.fixture
+def talk(made: Path, tmp_path: Path) -> Path:
+    shutil.copytree(made, tmp_path / "talk")
+    return tmp_path / "talk"
+
+
+def test_an_explanation_goes_into_the_timeline_and_the_report(
+    affectline: Affectline, talk: Path, tiny: Path
+) -> None:
+    ran = affectline(
+        "explain", talk / "a", "--utterance", "u0002", "--emotion", "fear,joy", "--samples", 40,
+        "--checkpoint", tiny, "--pictures", talk / "pictures",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    timeline = Timeline.read(talk / "a" / "timeline.json")
+    first, second = timeline.utterances
+    assert first.explanations == ()
+    assert [e["emotion"] for e in second.explanations] == ["fear", "joy"]
+    (one, _) = second.explanations
+    assert {"modality": "audio", "method": "lime", "absent": "silence", "samples": 40}.items() <= one.items()
+    assert one["probability"] == pytest.approx(second.scores["fear"], abs=2e-3)
+    assert {"deletion", "insertion", "random_deletion", "stability", "sanity"} <= set(one)
+    assert one["parts"][0]["start"] == pytest.approx(1.2)
+    page = (talk / "a" / "report.html").read_text(encoding="utf-8")
+    assert 'id="why-u0002"' in page
+    assert "fear" in ran.out
+    svg = (talk / "pictures" / "u0002-audio-lime.svg").read_text(encoding="utf-8")
+    assert svg.startswith("<svg")
+    again = affectline(
+        "explain", talk / "a", "--utterance", "u0002", "--emotion", "joy", "--samples", 30, "--quick",
+        "--checkpoint", tiny, "--json",
+    )  # fmt: skip
+    assert [d["emotion"] for d in again.json] == ["joy"]
+    explanations = Timeline.read(talk / "a" / "timeline.json").utterances[1].explanations
+    assert [(e["emotion"], e["samples"]) for e in explanations] == [("fear", 40), ("joy", 30)]
+    report = affectline("explain", talk, "--report", "--json").json
+    assert (report["timelines"], report["explanations"], report["rows"][0]["n"]) == (1, 2, 1)
+    assert "audio" in affectline("explain", talk, "--report").out
+
+
+@pytest.mark.parametrize(
+    ("more", "message", "code"),
+    [
+        (("--utterance", "u0009"), "no utterance 'u0009'", 1),
+        (("--utterance", "u0001", "--emotion", "awe"), "knows no 'awe'", 1),
+        (("--utterance", "u0001", "--modality", "video"), "has no picture", 1),
+        (("--utterance", "u0001", "--modality", "smell"), "no modality 'smell'", 2),
+        (("--utterance", "u0001", "--method", "grad"), "no method 'grad'", 2),
+        (("--utterance", "u0001", "--samples", "3"), "3 samples cannot weigh", 1),
+        (("--report",), "was judged; make some with", 1),
+        ((), "needs a timeline and an utterance", 2),
+    ],
+)
+def test_what_cannot_be_explained_is_said(  # noqa: PLR0917
+    affectline: Affectline, talk: Path, tiny: Path, more: tuple[str, ...], message: str, code: int
+) -> None:
+    before = (talk / "a" / "timeline.json").read_bytes()
+    ran = affectline("explain", talk / "a", *more, "--checkpoint", tiny)
+    assert (ran.code, message in ran.err) == (code, True), ran.err
+    assert "Traceback" not in ran.err
+    assert (talk / "a" / "timeline.json").read_bytes() == before
+
+
+def test_a_recording_or_checkpoint_that_is_another_one_is_refused(
+    affectline: Affectline, talk: Path, tiny: Path
+) -> None:
+    ask = ("explain", talk / "a", "--utterance", "u0001", "--samples", 30, "--quick", "--checkpoint")
+    other = make_checkpoint(talk / "other", seed=1)
+    assert "another checkpoint" in affectline(*ask, other).err
+    make_talk(talk / "a.wav", 2.0)
+    assert "another one than the timeline was made of" in affectline(*ask, tiny).err
+    (talk / "a.wav").unlink()
+    assert "is not there any more" in affectline(*ask, tiny).err
+
+
+def test_analyze_explains_every_utterance_it_can(affectline: Affectline, tmp_path: Path, tiny: Path) -> None:
+    make_talk(tmp_path / "b.wav", 0.5)
+    ran = affectline("analyze", tmp_path / "b.wav", "--checkpoint", tiny, "--out", tmp_path, "--explain")
+    assert ran.code == 0, ran.err
+    (only,) = Timeline.read(tmp_path / "b" / "timeline.json").utterances
+    assert {e["modality"] for e in only.explanations} == {"audio"}
+
+
+def test_the_conversation_of_a_timeline_is_judged_as_it_was(talk: Path, tiny: Path) -> None:
+    timeline, found = Timeline.read(talk / "a" / "timeline.json"), checkpoint.load(tiny)
+    conversation = rebuilt(timeline, lambda: pytest.fail("there is no face to find"))
+    (predictions,) = found.predict([conversation])
+    for entry, prediction in zip(timeline.utterances, predictions, strict=True):
+        assert prediction.scores == pytest.approx(entry.scores, abs=2e-3)
+        assert prediction.modalities == entry.modalities
+
+
+def test_a_changed_conversation_is_answered_as_by_predict(talk: Path, tiny: Path) -> None:
+    """And what is unchanged is extracted once."""
+    timeline, found = Timeline.read(talk / "a" / "timeline.json"), checkpoint.load(tiny)
+    conversation = rebuilt(timeline, lambda: pytest.fail("there is no face to find"))
+    perturbation = sounds(conversation, 1)
+    rng = np.random.default_rng(0)
+    changed = [perturbation(rng.random(len(perturbation.parts)) < 0.6) for _ in range(5)]
+    asked = Asked(found, conversation)
+    for quick, slow in zip(asked(changed), found.predict(changed), strict=True):
+        for a, b in zip(quick, slow, strict=True):
+            assert a.scores == pytest.approx(b.scores, abs=1e-5)
+            assert (a.emotions, a.modalities) == (b.emotions, b.modalities)
+
+
+def test_what_a_change_leaves_alone_is_not_decoded_again(
+    talk: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from affectline.media import FileClip
+
+    timeline = Timeline.read(talk / "a" / "timeline.json")
+    conversation = rebuilt(timeline, lambda: pytest.fail("there is no face to find"))
+    heard = conversation.edit(
+        0, missing=frozenset({"video"})
+    )  # words that this model does not read, and sound
+    asked = Asked(checkpoint.load(tiny), heard)
+    monkeypatch.setattr(FileClip, "blocks", lambda *_, **__: pytest.fail("the sound is decoded again"))
+    perturbation = words(heard, 0)
+    answers = asked([perturbation(np.array([True, False])), perturbation(np.array([False, True]))])
+    assert [len(row) for row in answers] == [2, 2]
+
+
+def test_shuffled_weights_are_the_same_values_elsewhere(tiny: Path) -> None:
+    found = checkpoint.load(tiny)
+    other = randomised(found)
+    for a, b in zip(found.model.parameters(), other.model.parameters(), strict=True):
+        assert a.flatten().sort().values.equal(b.flatten().sort().values)
+    assert any(
+        (a != b).any() for a, b in zip(found.model.parameters(), other.model.parameters(), strict=True)
+    )
+
+
+def test_an_older_explanation_of_the_same_gives_way(talk: Path, tiny: Path) -> None:
+    timeline, found = Timeline.read(talk / "a" / "timeline.json"), checkpoint.load(tiny)
+    explainer = Explainer(found, rebuilt(timeline, lambda: pytest.fail("no face")))
+    first, second = (
+        explainer.explain("u0001", Wanted(emotions=("joy",), samples=n, judged=False)) for n in (20, 30)
+    )
+    once = with_explanations(timeline, first)
+    twice = with_explanations(once, second)
+    assert [e["samples"] for e in twice.utterances[0].explanations] == [30]
+    json.loads(twice.to_json())
