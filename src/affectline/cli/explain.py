@@ -193,14 +193,21 @@ def _show(explanation: "Explanation") -> None:
         table.add_column(head, justify="left" if head in ("emotion", "for", "against") else "right")
     for emotion, weights in e.weights.items():
         order = sorted(range(len(weights)), key=lambda n, w=weights: -w[n])
-        speaks = [f"{e.parts[n].name} {weights[n]:+.3f}" for n in order[:TOP] if weights[n] > 0]
-        denies = [f"{e.parts[n].name} {weights[n]:+.3f}" for n in order[::-1][:TOP] if weights[n] < 0]
+        speaks = [f"{_name(e, n)} {weights[n]:+.3f}" for n in order[:TOP] if weights[n] > 0]
+        denies = [f"{_name(e, n)} {weights[n]:+.3f}" for n in order[::-1][:TOP] if weights[n] < 0]
         judged = e.faithfulness.get(emotion)
         areas = (judged.deletion, judged.insertion, judged.random_deletion) if judged else ()
         cells = [f"{emotion} {e.probabilities[emotion]:.2f}", "\n".join(speaks), "\n".join(denies)]
         cells += [f"{area:.3f}" for area in areas] or ["", "", ""]
         table.add_row(*(Text(cell) for cell in [*cells, f"{e.fit[emotion]:.2f}"]))
     terminal.show(table)
+
+
+def _name(explanation: "Explanation", number: int) -> str:
+    """Of a part; of a stretch of sound with when it is."""
+    part = explanation.parts[number]
+    timed = explanation.modality == "audio" and part.span is not None
+    return f"{part.name} at {part.span.start:.1f} s" if timed and part.span else part.name
 
 
 def _report(paths: Sequence[Path], *, as_json: bool) -> int:

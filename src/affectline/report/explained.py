@@ -14,7 +14,7 @@ from affectline.timeline import Entry
 
 WIDTH = 720  # of a figure, in pixels
 LINE, GAP, SIZE = 26, 5, 15  # of words: height of a line, between them, of a letter
-WAVE, ROW = 56, 12  # heights of a waveform and of a component's row
+WAVE, ROW = 56, 14  # heights of a waveform and of a component's row
 FACE = 168  # side of a face
 BAR = 20
 SHOWN = 0.08  # of the largest weight: what is smaller is not drawn
