@@ -4,16 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from analyze_makers import make_checkpoint, make_csv, make_talk
 from test_cli import Affectline
 
 from affectline import checkpoint
 from affectline.analyze.explaining import Explainer, Wanted, rebuilt, with_explanations
-from affectline.checkpoint.asking import Asked, randomised
-from affectline.explain.sounds import sounds
-from affectline.explain.words import words
 from affectline.timeline import Timeline
 
 
@@ -131,47 +127,6 @@ def test_the_conversation_of_a_timeline_is_judged_as_it_was(talk: Path, tiny: Pa
     for entry, prediction in zip(timeline.utterances, predictions, strict=True):
         assert prediction.scores == pytest.approx(entry.scores, abs=2e-3)
         assert prediction.modalities == entry.modalities
-
-
-def test_a_changed_conversation_is_answered_as_by_predict(talk: Path, tiny: Path) -> None:
-    """And what is unchanged is extracted once."""
-    timeline, found = Timeline.read(talk / "a" / "timeline.json"), checkpoint.load(tiny)
-    conversation = rebuilt(timeline, lambda: pytest.fail("there is no face to find"))
-    perturbation = sounds(conversation, 1)
-    rng = np.random.default_rng(0)
-    changed = [perturbation(rng.random(len(perturbation.parts)) < 0.6) for _ in range(5)]
-    asked = Asked(found, conversation)
-    for quick, slow in zip(asked(changed), found.predict(changed), strict=True):
-        for a, b in zip(quick, slow, strict=True):
-            assert a.scores == pytest.approx(b.scores, abs=1e-5)
-            assert (a.emotions, a.modalities) == (b.emotions, b.modalities)
-
-
-def test_what_a_change_leaves_alone_is_not_decoded_again(
-    talk: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from affectline.media import FileClip
-
-    timeline = Timeline.read(talk / "a" / "timeline.json")
-    conversation = rebuilt(timeline, lambda: pytest.fail("there is no face to find"))
-    heard = conversation.edit(
-        0, missing=frozenset({"video"})
-    )  # words that this model does not read, and sound
-    asked = Asked(checkpoint.load(tiny), heard)
-    monkeypatch.setattr(FileClip, "blocks", lambda *_, **__: pytest.fail("the sound is decoded again"))
-    perturbation = words(heard, 0)
-    answers = asked([perturbation(np.array([True, False])), perturbation(np.array([False, True]))])
-    assert [len(row) for row in answers] == [2, 2]
-
-
-def test_shuffled_weights_are_the_same_values_elsewhere(tiny: Path) -> None:
-    found = checkpoint.load(tiny)
-    other = randomised(found)
-    for a, b in zip(found.model.parameters(), other.model.parameters(), strict=True):
-        assert a.flatten().sort().values.equal(b.flatten().sort().values)
-    assert any(
-        (a != b).any() for a, b in zip(found.model.parameters(), other.model.parameters(), strict=True)
-    )
 
 
 def test_an_older_explanation_of_the_same_gives_way(talk: Path, tiny: Path) -> None:

@@ -58,10 +58,10 @@ def test_what_holds_is_explained_where_nothing_is_asked() -> None:
 
 
 def test_probabilities_are_explained() -> None:
-    """A word that takes a probability from .9 to .99 weighs .09, however much that is in log-odds."""
-    predict = linear({"lovely": 0.09}, bias=0.9)
+    """A word that takes a probability from .2 to .99 weighs .79: its logarithm 1.6, the log-odds 6."""
+    predict = linear({"lovely": 0.79}, bias=0.2)
     found = explain(words(spoken(SAID), 0), predict, samples=300)
-    assert found.weights["joy"].max() == pytest.approx(0.09, abs=0.005)
+    assert found.weights["joy"].max() == pytest.approx(0.79, abs=0.05)
 
 
 def test_a_planted_word_is_the_first_and_an_earlier_turn_is_found() -> None:

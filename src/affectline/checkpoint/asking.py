@@ -7,10 +7,11 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from affectline.batch import Features
 from affectline.checkpoint import Checkpoint, lengths_of
 from affectline.features import Array, extract
 from affectline.models import infer
-from affectline.types import Conversation, Prediction, Utterance
+from affectline.types import Conversation, Modality, Prediction, modality_of
 
 SIZE = 32  # conversations that the network sees at once
 
@@ -20,35 +21,78 @@ class Asked:
 
     What is made of the conversation itself is kept, that of a change is forgotten after the call: so give
     few changes at a time where these are of raw sound or pictures. A model without context is asked about
-    the utterances that changed alone.
+    the utterances that changed alone. Streams of sound and picture are taken to read one utterance and
+    nothing of its words, those of words nothing else of the conversation: so neither is looked at again
+    where that is unchanged.
     """
 
     def __init__(self, checkpoint: Checkpoint, conversation: Conversation) -> None:
-        self._checkpoint = checkpoint
+        self._checkpoint, self._conversation = checkpoint, conversation
+        by_words = [modality_of(e.stream) is Modality.TEXT for e in checkpoint.extractors]
+        self._of_words, self._of_clips = (
+            [e for e, words in zip(checkpoint.extractors, by_words, strict=True) if words is kind]
+            for kind in (True, False)
+        )
         self._kept: dict[str, Array] = {}
-        self._known: dict[int, tuple[Utterance, Prediction]] = {}  # by identity: of the conversation as it is
-        (predictions,) = self._asked([conversation], self._kept)
-        self._known = {id(u): (u, p) for u, p in zip(conversation, predictions, strict=True)}
+        seen = self._windows([conversation])
+        features = extract(seen, checkpoint.extractors, memo=self._kept)
+        self._rows = features[0] if len(seen) == 1 else []
+        (predictions,) = self._answered([conversation], seen, features)
+        self._known = {id(u): (u, p) for u, p in zip(conversation, predictions, strict=True)}  # by identity
 
     def __call__(self, conversations: Sequence[Conversation]) -> list[list[Prediction]]:
         passing = ChainMap[str, Array]({}, self._kept)  # writes go to the first
         if self._checkpoint.model.context:
-            return self._asked(conversations, passing)
-        new = {
-            id(u): replace(c, utterances=(u,)) for c in conversations for u in c if id(u) not in self._known
-        }
-        answers = dict(zip(new, self._asked([*new.values()], passing), strict=True)) if new else {}
-        return [
-            [self._known[id(u)][1] if id(u) in self._known else answers[id(u)][0] for u in c]
-            for c in conversations
-        ]
+            return self._answered(conversations, conversations, self._features(conversations, passing))
+        alone = {id(u): replace(c, utterances=(u,)) for c in conversations for u in c}
+        new = {key: c for key, c in alone.items() if key not in self._known}
+        seen = self._windows([*new.values()])
+        features = extract(seen, self._checkpoint.extractors, memo=passing)
+        found = dict(zip(new, self._answered([*new.values()], seen, features), strict=True)) if new else {}
+        known = {key: prediction for key, (_, prediction) in self._known.items()}
+        known |= {key: prediction for key, (prediction,) in found.items()}
+        return [[known[id(u)] for u in c] for c in conversations]
 
-    def _asked(
-        self, conversations: Sequence[Conversation], memo: "dict[str, Array] | ChainMap[str, Array]"
-    ) -> list[list[Prediction]]:
+    def _windows(self, conversations: Sequence[Conversation]) -> list[Conversation]:
         windows = self._checkpoint.windows
-        seen = [w for c in conversations for w in windows(c)] if windows else list(conversations)
-        features = extract(seen, self._checkpoint.extractors, memo=memo)
+        return [w for c in conversations for w in windows(c)] if windows else list(conversations)
+
+    def _features(
+        self, conversations: Sequence[Conversation], memo: ChainMap[str, Array]
+    ) -> list[list[Features]]:
+        """Of conversations of as many utterances as the one that is known, most of them its own."""
+        own = self._conversation.utterances
+        changed = [
+            replace(c, utterances=(u,))
+            for c in conversations
+            for u, o in zip(c, own, strict=True)
+            if u is not o
+        ]
+        said = [self._says_other(c) for c in conversations]
+        others = [c for c, other in zip(conversations, said, strict=True) if other]
+        clips = iter(extract(changed, self._of_clips, memo=memo))
+        words = iter(extract(others, self._of_words, memo=memo))
+        found: list[list[Features]] = []
+        for conversation, other in zip(conversations, said, strict=True):
+            read = next(words) if other else self._rows
+            rows = zip(conversation, own, self._rows, read, strict=True)
+            found.append([{**row, **text, **({} if u is o else next(clips)[0])} for u, o, row, text in rows])
+        return found
+
+    def _says_other(self, conversation: Conversation) -> bool:
+        """Whether anything is unlike the known conversation that streams of words read."""
+        return any(
+            u is not o and (u.text, u.words, u.speaker, u.missing) != (o.text, o.words, o.speaker, o.missing)
+            for u, o in zip(conversation, self._conversation, strict=True)
+        )
+
+    def _answered(
+        self,
+        conversations: Sequence[Conversation],
+        seen: Sequence[Conversation],
+        features: Sequence[Sequence[Features]],
+    ) -> list[list[Prediction]]:
+        """Of each conversation, by what its model sees in place of it."""
         found = infer(self._checkpoint.model, seen, features, self._checkpoint.labels, size=SIZE)
         rest = iter(self._checkpoint.judge(found, lengths_of(seen, features)))
         return [[next(rest) for _ in c] for c in conversations]

@@ -6,7 +6,7 @@ Saliency Maps, NeurIPS 2018.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -125,7 +125,8 @@ def correlation(a: Float[np.ndarray, " part"], b: Float[np.ndarray, " part"]) ->
     """Spearman's, from -1 to 1; 0 where one of the two has no order at all."""
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return 0.0
-    return float(spearmanr(a, b)[0])
+    found: Any = spearmanr(a, b)  # scipy has no stubs
+    return float(found.statistic)
 
 
 def summary(explained: Sequence[dict[str, object]]) -> list[dict[str, object]]:
