@@ -10,10 +10,9 @@ import pytest
 
 # fmt: off
 LAYERS = [
-    "types", "checked", "files", "shipped", "timeline", "exports", "media", "corpora", "doctor", "batch", "nn",
-    "faces",
-    "features", "epochs", "losses", "models", "abstention", "checkpoint", "evaluation", "machines",
-    "training", "explain",
+    "types", "checked", "files", "shipped", "timeline", "exports", "media", "corpora", "doctor", "batch",
+    "nn", "faces", "features", "epochs", "losses", "models", "abstention", "checkpoint", "evaluation",
+    "machines", "training", "explain",
     "segment", "report", "analyze", "recipes", "scale", "server", "cli", "__init__", "__main__",
 ]
 # fmt: on
