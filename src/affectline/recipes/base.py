@@ -51,7 +51,7 @@ def audio() -> Recipe:
         train=Train(epochs=50, batch=24, learning_rate=3e-3, weight_decay=0.05, average=0.98, patience=50),
         select="uar",
         data="RAVDESS speech, actors 1-16 (Livingstone and Russo 2018), CC BY-NC-SA 4.0",
-        augment=augment.Spectrograms(babble=0.3),
+        augment=augment.Spectrograms(),
     )
 
 
@@ -72,6 +72,11 @@ def face() -> Recipe:
     )
 
 
+def voice() -> Recipe:
+    """Voices, some with others behind them: at 10 dB, by dev, macro-F1 .57, of `audio` .37; without, .71."""
+    return replace(audio(), augment=augment.Spectrograms(babble=0.3))
+
+
 def faces() -> Recipe:
     """Faces, some out of focus: `face`, which goes on."""
     return replace(
@@ -83,7 +88,7 @@ def faces() -> Recipe:
 
 
 def fuse() -> Fusion:
-    """Late fusion of the three above, by which `together` is measured; no utterance sees its neighbours."""
+    """The checkpoint `base`: `text`, `audio` and `face`, joined, and what dev decides about their fusion."""
     return Fusion(
         parts={Modality.TEXT: text(), Modality.AUDIO: audio(), Modality.VIDEO: face()},
         config=Config(
@@ -123,11 +128,12 @@ def voices(root: Path, split: str) -> list[Conversation]:
 
 
 def together() -> Recipe:
-    """The checkpoint `base`: words, voice and face in dialogues, EmoJE on what a network for each says.
+    """Words, voice and face in dialogues: EmoJE on what a network for each says.
 
     One training on four corpora, of which each lacks modalities, and on made-up dialogues. Of these a voice
     agrees with the words as often, and a face, that a linear classifier finds on MELD's dev what a published
-    one does on MELD: weighted F1 .37 and .48 (AMuSE, Table I: its modes alone).
+    one does on MELD: weighted F1 .37 and .48 (AMuSE, Table I: its modes alone). By dev it begins with what the
+    words and the voice say, and not with what the face says, which then gains .015 of average precision.
     """
     corpora = {
         "goemotions": Part(goemotions.read, goemotions.LABELS),
@@ -141,7 +147,7 @@ def together() -> Recipe:
         labels=LABELS,
         corpus=".",
         read=mixed(corpora, LABELS),
-        encoders={Modality.TEXT: words(), Modality.AUDIO: audio(), Modality.VIDEO: faces()},
+        encoders={Modality.TEXT: words(), Modality.AUDIO: voice(), Modality.VIDEO: faces()},
         extractors=tuple(
             Vectors(f"./{m}", m, width, answers=True, whole=m == Modality.VIDEO)
             for m, width in widths.items()
@@ -153,18 +159,18 @@ def together() -> Recipe:
         config=emoje.Config(
             classes=len(EMOTIONS),
             streams=streams,
-            answers=tuple(streams),
+            answers=("text.vector", "audio.vector"),
             dim=96,
             attention=1,
             heads=4,
             layers=1,
             context=48,
             joint=64,
-            dropout=0.3,
+            dropout=0.2,
             several=True,
         ),
         objective=emoje.Objective(contrast=0.1, ratings=1.0),
-        train=Train(epochs=8, batch=64, learning_rate=5e-4, weight_decay=0.01, clip=1.0, average=0.99),
+        train=Train(epochs=6, batch=64, learning_rate=1e-3, weight_decay=0.01, clip=1.0, average=0.99),
         select="map",
-        data="; ".join(recipe.data for recipe in (words(), audio(), faces())),
+        data="; ".join(recipe.data for recipe in (words(), voice(), faces())),
     )
