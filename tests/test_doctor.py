@@ -384,7 +384,7 @@ def test_silence_is_not_a_duplicate_of_silence(tmp_path: Path) -> None:
         quiet(f"Actor_{actor:02d}/03-01-02-01-01-01-{actor:02d}.wav")(tmp_path / "ravdess")
     report = found(examine("ravdess", tmp_path))
     assert len(report["silent"]) == 2
-    assert "leak" not in report
+    assert not {"leak", "duplicate"} & report.keys()
 
 
 def test_a_part_that_cannot_be_read_leaves_the_others_examined(tmp_path: Path) -> None:
