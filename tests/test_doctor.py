@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -27,7 +28,8 @@ from media_makers import make_sound, make_video
 
 from affectline.cli import main
 from affectline.corpora import Published, meld, mosi
-from affectline.doctor import KINDS, Report, examine
+from affectline.doctor import KINDS, Report, examine, same
+from affectline.doctor.copies import Copy, counts_of
 
 Plant = Callable[[Path], object]
 INHERENT = {"iemocap": {"speaker", "no-label"}, "ravdess": {"gap", "no-label"}}
@@ -470,3 +472,16 @@ def test_wrong_roots_and_names_are_wrong_use(tmp_path: Path, capsys: pytest.Capt
     assert (code, f"give --root {tmp_path}" in err) == (2, True)
     code, _, err = run(capsys, "goemotions", "--root", tmp_path / "nowhere")
     assert code == 2
+
+
+@pytest.mark.corpus
+def test_what_is_known_of_meld_is_found(data: Path) -> None:
+    if not (data / "meld").is_dir():
+        pytest.skip(f"no MELD at {data / 'meld'}")
+    corpus = Copy.read("meld", data)
+    twice = list(same.again(corpus, same.contents(corpus, {})))
+    counts = Counter((fault.kind, fault.file) for fault in twice)
+    assert sum(n for (kind, _), n in counts.items() if kind == "duplicate") == 30
+    assert sum(n for (kind, _), n in counts.items() if kind == "conflict") == 16
+    assert (counts["leak", "dev"], counts["leak", "test"]) == (2, 3)
+    assert not list(counts_of(corpus))
