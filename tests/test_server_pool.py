@@ -17,7 +17,7 @@ from service_makers import BASE, ended, send, service, until
 
 from affectline.server.limits import Limits
 
-LIMITS = Limits(seconds=2.5, memory=250_000_000)
+LIMITS = Limits(seconds=2.5)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,9 @@ def test_work_ends_at_its_time_limit_even_where_it_hears_nothing(client: TestCli
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell memory so")
-def test_work_that_eats_memory_is_ended(client: TestClient) -> None:
+def test_work_that_eats_memory_is_ended(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = client.app.state.service.pool  # pyright: ignore
+    monkeypatch.setattr(pool, "limits", Limits(seconds=60, memory=250_000_000))
     job = ended(client, send(client, "eat"))
     assert job["state"] == "failed"
     assert "more than the 0.2 GB of memory" in job["reason"]
