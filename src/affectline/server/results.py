@@ -68,7 +68,7 @@ def zipped(timeline: Timeline, formats: Sequence[Format]) -> bytes:
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for format in formats or Format:
+        for format in dict.fromkeys(formats or Format):
             try:
                 content = rendered(timeline, format)
             except ValueError:
