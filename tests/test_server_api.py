@@ -227,7 +227,7 @@ def test_a_link_that_comes_later_is_not_followed(client: TestClient, root: Path)
 
 
 @pytest.mark.parametrize(
-    "path", ["talk.mp4", "~/talk.mp4", "\0", "/in\0", "/dev/zero", "/proc/self/environ", "file:///etc/passwd"]
+    "path", ["talk.mp4", "~/talk.mp4", "\0", "/in\0", "/dev/zero", "/proc/self/environ", "file:/etc/passwd"]
 )
 def test_odd_paths_are_refused(root: Path, path: str) -> None:
     with pytest.raises(NotAllowedError):
@@ -324,7 +324,7 @@ def test_a_full_disk_is_told(client: TestClient, monkeypatch: pytest.MonkeyPatch
 
 def test_an_error_of_the_server_shows_no_trace(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def stumble(*_arguments: object) -> None:
-        raise RuntimeError("/tmp/secret")
+        raise RuntimeError("secret")
 
     monkeypatch.setattr(client.app.state.service.jobs, "list", stumble)  # pyright: ignore
     assert "secret" not in _refused(client.get(f"{BASE}/jobs"), 500, "its log says more")
@@ -377,7 +377,7 @@ def test_the_real_analysis_takes_the_demo_and_refuses_what_is_hostile(tmp_path: 
         "truncated": video[: len(video) // 2],
         "page": b"<!doctype html><script>alert(1)</script>" * 20,
         "script": b"#!/bin/sh\nrm -rf /\n" * 50,
-        "playlist": b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n",
+        "playlist": b"#EXTM3U\n#EXTINF:1,\nfile:/etc/passwd\n",
         "long": make_video(tmp_path / "l.mp4", seconds=70, rate=1).read_bytes(),
     }
 
