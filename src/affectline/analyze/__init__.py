@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +157,7 @@ class Analyzer:
         (predictions,) = self.checkpoint.predict(
             [conversation],
             memo=kept.features if kept else None,
-            progress=lambda share: progress("emotions", share),
+            progress=partial(progress, "emotions"),
         )
         return conversation, Timeline.of(
             conversation,

@@ -114,7 +114,7 @@ def _explain(
     pictures: Path | None,
     as_json: bool,
 ) -> int:
-    from affectline.analyze.explaining import Explainer, rebuilt, with_explanations
+    from affectline.analyze.explaining import with_explanations
     from affectline.report import write_html
     from affectline.timeline import Timeline
 
@@ -126,17 +126,7 @@ def _explain(
     with terminal.Stages() as stages:
         stages.begin(str(path))
         analyzer = _analyzer(timeline, checkpoint, device)
-        talk = rebuilt(timeline, lambda: analyzer.detector, stages)
-        explainer = Explainer(analyzer.checkpoint, talk)
-        found: list[Explanation] = []
-        for name in names if utterance == "all" else [utterance]:
-            stages.begin(f"{path}: {name}")
-            try:
-                found += explainer.explain(name, wanted, progress=stages, note=stages.say)
-            except ValueError as error:
-                if utterance != "all":
-                    raise
-                stages.say(f"{name}: {error}")
+        found = _found(analyzer, timeline, utterance, wanted, stages=stages)
     explained = with_explanations(timeline, found)
     page = path.with_name("report.html")
     write_html(explained, page)
@@ -151,6 +141,25 @@ def _explain(
     for file in (path, page, *drawn):
         print(f"  {file}")
     return 0
+
+
+def _found(
+    analyzer: "Analyzer", timeline: "Timeline", utterance: str, wanted: "Wanted", *, stages: terminal.Stages
+) -> "list[Explanation]":
+    """Of one utterance, or of all of which anything can be explained."""
+    from affectline.analyze.explaining import Explainer, rebuilt
+
+    explainer = Explainer(analyzer.checkpoint, rebuilt(timeline, lambda: analyzer.detector, stages))
+    found: list[Explanation] = []
+    for name in [u.id for u in timeline.utterances] if utterance == "all" else [utterance]:
+        stages.begin(name)
+        try:
+            found += explainer.explain(name, wanted, progress=stages, note=stages.say)
+        except ValueError as error:
+            if utterance != "all":
+                raise
+            stages.say(f"{name}: {error}")
+    return found
 
 
 def _draw(timeline: "Timeline", found: "Sequence[Explanation]", folder: Path) -> list[Path]:
