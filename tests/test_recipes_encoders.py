@@ -69,7 +69,12 @@ RECIPE = Recipe(
     config=Config(
         classes=len(LABELS.names),
         streams={f"{m}.vector": 256 for m in STREAMS},
-        **{"dim": 8, "attention": 1, "heads": 2, "layers": 1, "context": 6, "joint": 4},
+        dim=8,
+        attention=1,
+        heads=2,
+        layers=1,
+        context=6,
+        joint=4,
         several=True,
     ),
     objective=Objective(ratings=0.5),
