@@ -88,7 +88,6 @@ def test_every_command_has_help(affectline: Affectline, command: str) -> None:
         (["analyze", "x.mp4", "--speakers", "two"], "two"),
         (["analyze", "x.mp4", "--checkpoint", "no-such"], "no checkpoint 'no-such'"),
         (["analyze", "x.mp4", "--device", "tpu", "--checkpoint", "."], "no device 'tpu'"),
-        (["analyze", "x.mp4", "--explain"], "--explain"),
         (["train", "base.txt"], "did you mean base.text?"),
         (["train", "base.text", "train.epoch=2"], "'epoch'"),
         (["train", "base.text", "train.epochs=many"], "the setting is now 3, of type int"),
@@ -164,10 +163,10 @@ def test_resume_leaves_out_what_is_done_and_makes_what_is_missing(
 
     words = ["analyze", talks, "--checkpoint", tiny, "--out", tmp_path, "--resume", "--json"]
     assert affectline(*words).code == 0
-    run = Analyzer.run
+    judged = Analyzer.judged
     ran: list[str] = []
     monkeypatch.setattr(
-        Analyzer, "run", lambda self, path, *more: (ran.append(path.name), run(self, path, *more))[1]
+        Analyzer, "judged", lambda self, path, *more: (ran.append(path.name), judged(self, path, *more))[1]
     )
     (tmp_path / "b" / "timeline.json").unlink()
     (tmp_path / "a" / "report.html").unlink()
@@ -184,14 +183,14 @@ def test_an_error_that_nobody_foresaw_spares_the_other_recordings(
 ) -> None:
     from affectline.analyze import Analyzer
 
-    run = Analyzer.run
+    judged = Analyzer.judged
 
     def fail(self: Analyzer, path: Path, *more: object):
         if path.name == "a.wav":
             raise RuntimeError("the sky fell")
-        return run(self, path, *more)  # pyright: ignore[reportArgumentType]
+        return judged(self, path, *more)  # pyright: ignore[reportArgumentType]
 
-    monkeypatch.setattr(Analyzer, "run", fail)
+    monkeypatch.setattr(Analyzer, "judged", fail)
     words = ["analyze", talks, "--checkpoint", tiny, "--out", tmp_path, "--json"]
     ran = affectline(*words)
     assert ran.code == 1

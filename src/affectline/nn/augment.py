@@ -123,7 +123,9 @@ class Spectrograms:
     ) -> Float[Tensor, "time bands"]:
         """The nth sample, at random with three others of the batch behind it, which begin anywhere."""
         mel, others = parts[n], [p for m, p in enumerate(parts) if m != n and len(p)]
-        if not len(mel) or not others or torch.rand((), generator=generator) >= self.babble:
+        if not self.babble or not others or not len(mel):
+            return mel  # and no number is drawn: what has no babble is trained as it was before there was any
+        if torch.rand((), generator=generator) >= self.babble:
             return mel
         chosen = [others[_integer(0, len(others) - 1, generator)] for _ in range(3)]
         looped = [p[(torch.arange(len(mel)) + _integer(0, len(p) - 1, generator)) % len(p)] for p in chosen]
