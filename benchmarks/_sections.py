@@ -293,4 +293,35 @@ SECTIONS = (
             ),
         ),
     ),
+    Section(
+        "Explanations on raw clips of CMU-MOSI",
+        "Utterances were drawn beforehand, of those with at least four words. Better than random: the "
+        "probability falls faster when the weightiest parts go, and rises faster when they come, than in the "
+        "mean of 30 random orders, with another stand-in for what is gone than the explanation had.",
+        ("explain",),
+    ),
+    Section(
+        "The service under kills and load",
+        "Clients ask five times a second while jobs of the demo are analysed. A job that ends its worker "
+        "three times fails and says so; it is not lost.",
+        ("service",),
+        (
+            Goal(
+                "seconds to an answer, 95th percentile",
+                "service",
+                ("load", "seconds", "p95"),
+                0.2,
+                at_most=True,
+            ),
+            Goal(
+                "jobs lost in 100 kills of the worker", "service", ("worker_kills", "lost"), 0, at_most=True
+            ),
+            Goal("jobs lost in 20 kills of the server", "service", ("server_kills", "lost"), 0, at_most=True),
+        ),
+    ),
+    Section(
+        "What `affectline doctor` finds in the corpora at hand",
+        "How many of each kind, by part. Damage is of a copy; all else is of the corpus as published.",
+        ("doctor",),
+    ),
 )

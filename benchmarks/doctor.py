@@ -20,16 +20,29 @@ CORPORA = (
 
 
 def found(report: Report) -> dict[str, Any]:
-    kinds = {
-        kind: {"severity": KINDS[kind].severity, "count": len(faults), "parts": report.by_part(faults)}
+    """The parts and the kinds, as rows of tables; `leaks`: between which parts."""
+    kinds = [
+        {
+            "kind": kind,
+            "severity": KINDS[kind].severity,
+            "in all": len(faults),
+            **{part: report.by_part(faults).get(part, 0) for part in report.copy.parts},
+            "what it is": KINDS[kind].says,
+        }
         for kind, faults in report.by_kind().items()
-    }
+    ]
+    parts = [
+        {"part": part, **{k: v for k, v in counts.items() if v is not None}}
+        for part, counts in report.counts().items()
+    ]
     pairs = Counter(
         f"{report.copy.part_of(fault)} in {fault.what.rpartition(' of ')[2]}"
         for fault in report.faults
         if fault.kind == "leak"
     )
-    return {"damaged": report.damaged, "parts": report.counts(), "kinds": kinds, "leaks": dict(pairs)}
+    return {"damaged": report.damaged, "parts": parts, "kinds": kinds} | (
+        {"leaks": dict(pairs)} if pairs else {}
+    )
 
 
 def examined(corpus: str, data: Path) -> dict[str, Any] | str:
@@ -41,4 +54,4 @@ def examined(corpus: str, data: Path) -> dict[str, Any] | str:
 if __name__ == "__main__":
     options = parser(str(__doc__)).parse_args()
     results = {corpus: examined(corpus, options.data) for corpus in CORPORA}
-    print(record("doctor", {"corpora": results}))
+    print(record("doctor", results))
