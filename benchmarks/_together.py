@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 from benchmarks._record import parser
-from benchmarks.base import SINGLE, face_accuracy, scores_of, told
+from benchmarks.base import SINGLE, face_accuracy, judge_abstention, scores_of, told
 
-from affectline import abstention
-from affectline.checkpoint import Checkpoint, lengths_of, load, subset
+from affectline.checkpoint import Checkpoint, load, subset
 from affectline.corpora import ferplus, goemotions, meld, ravdess
-from affectline.evaluation import AbstentionCheck, RiskCoverage, Run, Truth, evaluate
+from affectline.evaluation import Run, Truth, evaluate
 from affectline.features.video_faces import seen_whole
 from affectline.recipes import Data, Read, base
 from affectline.recipes import load as load_split
@@ -91,33 +90,6 @@ def by_gender(checkpoint: Checkpoint, test: Data) -> dict[str, dict[str, float]]
         }
         for gender, of in right.items()
     }
-
-
-def judge_abstention(checkpoint: Checkpoint, tests: Mapping[str, Data]) -> dict[str, object]:
-    """The rule on each test part: what it keeps and drops, and its risk-coverage curve beside others'.
-
-    `eighty`: the same where the fifth with the highest risk is dropped.
-    """
-    assert checkpoint.abstention is not None
-    results: dict[str, object] = {}
-    for name, data in tests.items():
-        every = [u.emotions for c in data.conversations for u in c]
-        known = [n for n, emotions in enumerate(every) if emotions is not None]
-        said = checkpoint.decode(data.conversations, data.features)
-        found = lengths_of(data.conversations, data.features)
-        predictions = [said[n] for n in known]
-        evidence = np.stack([abstention.evidence(said[n], found[n]) for n in known])
-        losses = abstention.wrong(predictions, [every[n] or frozenset() for n in known]).astype(float)
-        risk = checkpoint.abstention.risk(evidence)
-        results[name] = {
-            "rule": vars(AbstentionCheck.of(losses, checkpoint.abstention(evidence))),
-            "eighty": vars(AbstentionCheck.of(losses, risk > np.quantile(risk, 0.8))),
-            "by_risk": RiskCoverage.of(losses, risk).to_json(),
-            "by_entropy": RiskCoverage.of(losses, np.array([p.uncertainty for p in predictions])).to_json(),
-            "by_maximum": RiskCoverage.of(losses, 1 - scores_of(predictions).max(axis=1)).to_json(),
-            "n": len(losses),
-        }
-    return results
 
 
 def judge_subsets(checkpoint: Checkpoint, test: Data, rate: np.ndarray) -> dict[str, object]:

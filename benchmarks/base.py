@@ -16,8 +16,7 @@ import numpy as np
 from benchmarks._record import record
 
 from affectline import abstention
-from affectline.batch import Features
-from affectline.checkpoint import Checkpoint, lengths, load, subset
+from affectline.checkpoint import Checkpoint, lengths, lengths_of, load, subset
 from affectline.corpora import ferplus, goemotions, ravdess
 from affectline.evaluation import AbstentionCheck, RiskCoverage, Run, Truth, evaluate
 from affectline.features import extract
@@ -106,21 +105,23 @@ def face_accuracy(checkpoint: Checkpoint, test: Data) -> dict[str, float]:
 
 
 def judge_abstention(checkpoint: Checkpoint, tests: Mapping[str, Data]) -> dict[str, object]:
-    """The rule on each test part: what it keeps and drops, and its risk-coverage curve beside others'.
+    """The rule on the annotated utterances of each part: what it keeps and drops, and risk-coverage curves.
 
     `eighty`: the same where the fifth with the highest risk is dropped.
     """
     assert checkpoint.abstention is not None
     results: dict[str, object] = {}
     for name, data in tests.items():
-        predictions = checkpoint.decode(data.conversations, data.features)
-        flat: list[Features] = [u for row in data.features for u in row]
-        rows = np.stack([abstention.evidence(p, lengths(f)) for p, f in zip(predictions, flat, strict=True)])
-        truth = [u.emotions or frozenset() for c in data.conversations for u in c]
-        losses = abstention.wrong(predictions, truth).astype(float)
-        risk = checkpoint.abstention.risk(rows)
+        every = [u.emotions for c in data.conversations for u in c]
+        known = [n for n, emotions in enumerate(every) if emotions is not None]
+        said = checkpoint.decode(data.conversations, data.features)
+        found = lengths_of(data.conversations, data.features)
+        predictions = [said[n] for n in known]
+        evidence = np.stack([abstention.evidence(said[n], found[n]) for n in known])
+        losses = abstention.wrong(predictions, [every[n] or frozenset() for n in known]).astype(float)
+        risk = checkpoint.abstention.risk(evidence)
         results[name] = {
-            "rule": vars(AbstentionCheck.of(losses, checkpoint.abstention(rows))),
+            "rule": vars(AbstentionCheck.of(losses, checkpoint.abstention(evidence))),
             "eighty": vars(AbstentionCheck.of(losses, risk > np.quantile(risk, 0.8))),
             "by_risk": RiskCoverage.of(losses, risk).to_json(),
             "by_entropy": RiskCoverage.of(losses, np.array([p.uncertainty for p in predictions])).to_json(),

@@ -1,9 +1,8 @@
-import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
+from doctor_makers import write_sequence
 from media_makers import make_sound
 
 from affectline.corpora import mosei
@@ -17,20 +16,6 @@ VIDEOS = {
 }
 FOLDS = "standard_train_fold=['abc-1_X']\n\nstandard_valid_fold=['nowhere']\nstandard_test_fold=[]\n"
 WORDS = [["sp", 0.0, 0.1], ["so", 0.1, 0.4], ["it", 4.3, 4.5], ["was", 8.4, 9.0]]
-
-
-def write_sequence(path: Path, root: str, videos: dict, names: list[str] | None = None) -> None:
-    """As the SDK writes a computational sequence."""
-    h5py = pytest.importorskip("h5py")
-    with h5py.File(path, "w") as file:
-        top = file.create_group(root)
-        for video, (intervals, features) in videos.items():
-            group = top.create_group(f"data/{video}")
-            group.create_dataset("intervals", data=np.array(intervals))
-            group.create_dataset("features", data=np.array(features))
-        if names:
-            written = top.create_dataset("metadata/dimension names", (1,), dtype=h5py.special_dtype(vlen=str))
-            written[0] = json.dumps(names)
 
 
 @pytest.fixture

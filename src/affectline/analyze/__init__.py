@@ -150,7 +150,10 @@ class Analyzer:
         progress("reading", 0.0)
         clip = None if is_transcript(recording) else FileClip(recording)
         facts = None if clip is None else clip.recording
-        conversation = self._seen(recording, transcript, options, kept, progress)
+        sha256 = cache(partial(sha256_of, recording))  # of a long recording that takes seconds
+        conversation = self._seen(
+            recording, transcript, options, progress, clip=clip, kept=kept, sha256=sha256
+        )
         unused = [m for m in Modality if m not in options.modalities]
         conversation = conversation.without(*unused) if unused else conversation
         progress("emotions", 0.0)
@@ -162,7 +165,7 @@ class Analyzer:
         return conversation, Timeline.of(
             conversation,
             predictions,
-            source=Source(str(recording), sha256_of(recording), facts.duration if facts else None),
+            source=Source(str(recording), sha256(), facts.duration if facts else None),
             labels=self.checkpoint.labels.names,
             checkpoint={"name": self.checkpoint.name, "sha256": self.checkpoint.sha256},
             thresholds=self._thresholds(predictions),
@@ -175,11 +178,13 @@ class Analyzer:
         recording: Path,
         transcript: Path | None,
         options: Options,
-        kept: Kept | None,
         progress: Progress,
+        *,
+        clip: FileClip | None,
+        kept: Kept | None,
+        sha256: Callable[[], str],
     ) -> Conversation:
         """Who says what, when, and whose face it is where pictures are asked for."""
-        clip = None if is_transcript(recording) else FileClip(recording)
         words = _words_of(recording, transcript, options)
         recognised = options.asr if Modality.TEXT in options.modalities else None
 
@@ -200,8 +205,10 @@ class Analyzer:
             progress("faces", 0.0)
             return attach(conversation, clip, self.detector, progress=lambda share: progress("faces", share))
 
-        made_of = {**options.settings(words), "asr": recognised, "modalities": None}
-        made_of["recording"] = sha256_of(recording) if kept else None
+        made_of: dict[str, Any] = {}
+        if kept:
+            changed = {"asr": recognised, "modalities": None, "recording": sha256()}
+            made_of = {**options.settings(words), **changed}
         conversation = kept.conversation("heard", made_of, clip, heard) if kept else heard()
         if clip is None or not clip.has_video or Modality.VIDEO not in options.modalities:
             return conversation

@@ -93,7 +93,8 @@ class Spectrograms:
         rows = stream.values.flatten(0, 1)
         masks = sounding(rows, stream.mask.flatten(0, 1))
         parts = [self._part(mel, mask, generator) for mel, mask in zip(rows, masks, strict=True)]
-        parts = [self._among(n, parts, generator) for n in range(len(parts))]
+        if self.babble:
+            parts = [self._among(n, parts, generator) for n in range(len(parts))]
         values = pad_sequence(parts, batch_first=True)
         mask = torch.arange(values.shape[1]) < torch.tensor([[len(p)] for p in parts])
         shape = stream.mask.shape[:2]
@@ -123,9 +124,7 @@ class Spectrograms:
     ) -> Float[Tensor, "time bands"]:
         """The nth sample, at random with three others of the batch behind it, which begin anywhere."""
         mel, others = parts[n], [p for m, p in enumerate(parts) if m != n and len(p)]
-        if not self.babble or not others or not len(mel):
-            return mel  # and no number is drawn: what has no babble is trained as it was before there was any
-        if torch.rand((), generator=generator) >= self.babble:
+        if not others or not len(mel) or torch.rand((), generator=generator) >= self.babble:
             return mel
         chosen = [others[_integer(0, len(others) - 1, generator)] for _ in range(3)]
         looped = [p[(torch.arange(len(mel)) + _integer(0, len(p) - 1, generator)) % len(p)] for p in chosen]
