@@ -5,15 +5,33 @@ from benchmarks._section import Goal, Section
 BASE = (
     Section(
         "Words: GoEmotions, seven grouped labels",
-        "Test part, 5,427 comments, several labels may hold. Thresholds and calibration are fitted on dev.",
+        "Test part, 5,427 comments, several labels may hold. Thresholds and calibration are fitted on dev, "
+        "of words on comments and dialogues together. To learn dialogues too costs the comments two points: "
+        "the `base` before, which knew none, had 0.647.",
         ("base_text",),
         (
             Goal(
                 "macro-F1",
                 "base_text",
                 ("macro_f1", "mean"),
-                0.58,
+                0.60,
                 beside="BERT-base, fine-tuned whole: 0.64 (Demszky et al. 2020)",
+            ),
+        ),
+    ),
+    Section(
+        "Words in dialogues: MELD",
+        "Test part, one label an utterance: the strongest score. The goal is missed by a point. Tried, by "
+        "weighted F1 on dev: comments alone 0.40; MELD once an epoch beside them 0.53; twice 0.56; here, "
+        "dialogues three times an epoch with more dropout 0.59. Fear is named worse than by its base rate.",
+        ("base_dialogues",),
+        (
+            Goal(
+                "weighted F1",
+                "base_dialogues",
+                ("weighted_f1", "mean"),
+                0.62,
+                beside="MiniLM trained whole on MELD alone, with its dialogues: 0.61 (below)",
             ),
         ),
     ),
@@ -21,24 +39,23 @@ BASE = (
         "Faces: FER+",
         "Accuracy counts the test faces whose one most-voted class, of all ten, is among our seven (3,350"
         " of 3,574). The other figures are multi-label, over all test faces: a label needs three of ten "
-        "votes. The goal is missed by half a point. Tried: half as wide again (from 0.823), the mean of a"
-        " face and its mirror image (+0.005 on dev, in use).",
+        "votes. The goal is missed. Tried: half as wide again (from 0.823); some faces out of focus in "
+        "training, which does not raise it.",
         ("base_face",),
         (
             Goal(
                 "accuracy",
                 "base_face",
                 ("ferplus_accuracy", "mean"),
-                0.84,
+                0.86,
                 beside="VGG13: 0.85 over eight classes (Barsoum et al. 2016)",
             ),
         ),
     ),
     Section(
         "Voice: RAVDESS speech, five folds of four actors",
-        "Unweighted average recall over seven labels (calm counts as neutral). Every actor is tested "
-        "once, by a model that never heard them. The second goal is missed; averaging over speeds and "
-        "pitches of a take was tried and did not help on dev.",
+        "Unweighted average recall over seven labels (calm counts as neutral), of the network for the voice "
+        "alone. Every actor is tested once, by a model that never heard them.",
         ("base_audio_folds",),
         tuple(
             Goal(
@@ -52,29 +69,30 @@ BASE = (
         ),
     ),
     Section(
-        "Voice: the shipped model on actors 17-20",
-        "Four actors decide little; the folds above judge the recipe. An SVM on eGeMAPS gets 0.44 here.",
+        "Voice: `base` on actors 17-20",
+        "Four actors decide little; the folds above judge the recipe. An SVM on eGeMAPS gets 0.44.",
         ("base_audio",),
+    ),
+    Section(
+        "Every set of modalities",
+        "Of one modality the test parts of all its corpora; of several, made-up utterances that have all of "
+        "it (comments, lines, takes and faces that were annotated apart with the same emotion, in dialogues, "
+        "as often in agreement as MELD's are found to be): real joint test data are not at hand.",
+        ("base_subsets",),
     ),
     Section(
         "When `base` abstains",
         "The rule was fitted on dev. Risk is the share of answers that are wrong. `eighty`: the surest "
-        "four fifths are kept; their risk is under what dropping as many at random would leave (`low`, "
-        "`high`), for words, faces and voices. The area under the curve is below that of the highest "
-        "probability alone in all three, for words by a hair.",
+        "four fifths are kept; their risk beside what dropping as many at random would leave (`low`, "
+        "`high`): it is under it for comments, dialogues, faces and voices. The area under the curve is not "
+        "above that of the highest probability alone in any of them; entropy alone does better for all but "
+        "comments.",
         ("abstention",),
     ),
     Section(
         "What noise costs `base`",
         "Each modality alone, on its corpus' test part: other voices behind the voice, pictures out of focus"
-        " (of 48 pixels), words that a recogniser gets wrong. `change`: to the same without noise. The voice "
-        "is brittle: it was learnt in a quiet studio, and voices 20 dB below it cost a third of its score.",
+        " (of 48 pixels), words that a recogniser gets wrong. `change`: to the same without noise.",
         ("noise",),
-    ),
-    Section(
-        "Words, voice and face together",
-        "Made-up utterances: a comment, a take and a face of the test parts, annotated apart with the "
-        "same emotion. Unweighted average recall by what is there; real joint test data are not at hand.",
-        ("base_joined",),
     ),
 )

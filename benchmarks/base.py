@@ -1,124 +1,181 @@
-"""The test-set scores of the checkpoint `base`: chosen on dev, judged once on each corpus' test part.
+"""The scores of the checkpoint `base`: chosen on dev, judged once on each corpus' test part.
 
-`python -m benchmarks.base` writes docs/results/base_text.json, base_face.json, base_audio.json,
-base_joined.json and abstention.json; `--folds` trains the audio recipe on five folds of four RAVDESS actors
-and writes base_audio_folds.json.
+`python -m benchmarks.base` writes docs/results/base_text.json (comments), base_dialogues.json,
+base_face.json, base_audio.json, base_subsets.json and abstention.json; `--split dev` prints what dev says,
+and records nothing. `--folds` trains the audio recipe on five folds of four RAVDESS actors and writes
+base_audio_folds.json.
 """
 
-import argparse
 import json
-import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from benchmarks._record import record
+from benchmarks._record import parser, record
 
 from affectline import abstention
-from affectline.checkpoint import Checkpoint, lengths, lengths_of, load, subset
-from affectline.corpora import ferplus, goemotions, ravdess
+from affectline.checkpoint import Checkpoint, lengths_of, load, subset
+from affectline.corpora import ferplus, goemotions, meld, ravdess
 from affectline.evaluation import AbstentionCheck, RiskCoverage, Run, Truth, evaluate
-from affectline.features import extract
 from affectline.features.video_faces import seen_whole
 from affectline.models import infer
-from affectline.models.late_fusion import LateFusion
-from affectline.recipes import SELECT, Data, base, featured, joining, run
-from affectline.types import EMOTIONS, Conversation, LabelSpace, Modality, Prediction
+from affectline.recipes import SELECT, Data, Read, Recipe, base, featured, run
+from affectline.recipes import load as load_split
+from affectline.recipes.made_up import MADE_UP, MadeUp
+from affectline.types import EMOTIONS, Conversation, LabelSpace, Modality, Prediction, modality_of
 
 SINGLE = LabelSpace(EMOTIONS)
-READERS = {"text": goemotions.read, "face": ferplus.read, "audio": ravdess.read}
-FOLDERS = {"text": "goemotions", "face": "ferplus", "audio": "ravdess"}
-ONLY = {"text": Modality.TEXT, "face": Modality.VIDEO, "audio": Modality.AUDIO}
+SHOWN = ("weighted_f1", "macro_f1", "uar", "accuracy", "map", "brier_skill", "ece")
 
 
-def split(checkpoint: Checkpoint, root: Path, part: str, name: str) -> Data:
-    """A split of the corpus of one part of `base`, with that part's modality alone."""
-    conversations = READERS[part](root / FOLDERS[part], name)
-    gone = [m for m in Modality if m is not ONLY[part]]
-    conversations = [c.without(*gone) for c in conversations]
-    return Data(conversations, extract(conversations, seen_whole(checkpoint.extractors)))
+@dataclass(frozen=True)
+class Part:
+    """A corpus that judges one modality: its labels, what is drawn at once, and the file of its scores."""
+
+    read: Read
+    modality: Modality
+    labels: LabelSpace
+    file: str
+    by_speaker: bool = False
+
+
+PARTS = {
+    "goemotions": Part(goemotions.read, Modality.TEXT, base.LABELS, "base_text"),
+    "meld": Part(meld.read, Modality.TEXT, SINGLE, "base_dialogues"),
+    "ferplus": Part(ferplus.read, Modality.VIDEO, base.LABELS, "base_face"),
+    "ravdess": Part(base.voices, Modality.AUDIO, SINGLE, "base_audio", by_speaker=True),
+}
 
 
 def scores_of(predictions: Sequence[Prediction]) -> np.ndarray:
     return np.array([[p.scores[e] for e in EMOTIONS] for p in predictions])
 
 
-def judge(
-    checkpoint: Checkpoint, data: Data, labels: LabelSpace, train_rate: np.ndarray, **kw
-) -> dict[str, object]:
-    """The report of `evaluate`, with the thresholds of the modalities that are there."""
+def rows(data: Data, which: Callable[[Conversation], bool]) -> Data:
+    kept = [n for n, c in enumerate(data.conversations) if which(c)]
+    return Data([data.conversations[n] for n in kept], [data.features[n] for n in kept])
+
+
+def judge(checkpoint: Checkpoint, data: Data, key: str, truth: Truth, rate: np.ndarray) -> dict[str, Any]:
+    """The report of `evaluate`, with the thresholds of this set of modalities."""
     predictions = checkpoint.decode(data.conversations, data.features)
-    present = [m for m, n in lengths(data.features[0][0]).items() if n]
-    run_ = Run(scores_of(predictions), np.array(checkpoint.thresholds[subset(present)]))
-    truth = Truth.of(data.conversations, labels, **kw)
-    return evaluate(truth, [run_], base_rate=train_rate, command="").to_json()
+    found = Run(scores_of(predictions), np.array(checkpoint.thresholds[key]))
+    return evaluate(truth, [found], base_rate=rate, command="").to_json()
 
 
-def command() -> str:
-    return "python -m benchmarks.base " + " ".join(
-        a for a in sys.argv[1:] if not Path(a).is_dir() and a != "--data"
-    )
+def read_by(checkpoint: Checkpoint) -> Recipe:
+    """The mixture and what is made up of it, as a checkpoint reads it that has a stream for each modality."""
+    streams = {str(modality_of(e.stream)): e.stream for e in checkpoint.extractors}
+    made = MadeUp(base.MIX.hosts, {streams[modality_of(s)]: share for s, share in base.MIX.agree.items()})
+    extractors = seen_whole(checkpoint.extractors)
+    config = replace(base.together().config, streams={})
+    return replace(base.together(), config=config, extractors=extractors, made_up=made)
 
 
-def rate(conversations: Sequence[Conversation]) -> np.ndarray:
-    return Truth.of(conversations, LabelSpace(EMOTIONS, multilabel=True)).base_rate
+def corpora(checkpoint: Checkpoint, data: Data, root: Path) -> dict[str, tuple[Data, dict[str, Any]]]:
+    """Each corpus of the mixture, and the report on it."""
+    parts: dict[str, tuple[Data, dict[str, Any]]] = {}
+    for corpus, part in PARTS.items():
+        own = rows(data, lambda c, name=corpus: c.corpus == name)
+        rate = Truth.of(part.read(root / corpus, "train"), base.LABELS).base_rate
+        truth = Truth.of(own.conversations, part.labels, by_speaker=part.by_speaker)
+        results = judge(checkpoint, own, part.modality, truth, rate)
+        if corpus == "ferplus":
+            results["ferplus_accuracy"] = face_accuracy(checkpoint, own)
+        if corpus == "ravdess":
+            results["by_gender"] = by_gender(checkpoint, own)
+        parts[corpus] = own, results
+        told(corpus, 1, {k: results[k]["mean"] for k in SHOWN if k in results})
+    return parts
 
 
-def corpora(checkpoint: Checkpoint, root: Path) -> dict[str, Data]:
-    tests = {}
-    for part, labels in (("text", base.LABELS), ("face", base.LABELS), ("audio", SINGLE)):
-        test = split(checkpoint, root, part, "test")
-        train_rate = rate(READERS[part](root / FOLDERS[part], "train"))
-        results = judge(
-            checkpoint, test, labels, train_rate, **({"by_speaker": True} if part == "audio" else {})
-        )
-        if part == "face":
-            results["ferplus_accuracy"] = face_accuracy(checkpoint, test)
-        record(f"base_{part}", results)
-        tests[part] = test
-        print(
-            part,
-            json.dumps(
-                {k: results[k] for k in ("macro_f1", "uar", "accuracy", "map", "ece") if k in results}
-            ),
-        )
-    return tests
-
-
-def face_accuracy(checkpoint: Checkpoint, test: Data) -> dict[str, float]:
+def face_accuracy(checkpoint: Checkpoint, data: Data) -> dict[str, float]:
     """Strongest score against the most voted class, on the faces that the corpus' definition counts."""
-    counted = ferplus.accuracy_mask(test.conversations)
-    leaders = ferplus.most_voted(test.conversations)
-    predictions = checkpoint.decode(test.conversations, test.features)
-    right = np.array(
-        [
-            max(p.scores, key=p.scores.__getitem__) == leader
-            for p, leader in zip(predictions, leaders, strict=True)
-        ]
+    counted = ferplus.accuracy_mask(data.conversations)
+    leaders = ferplus.most_voted(data.conversations)
+    hits = np.array(
+        [_strongest(p) == leader for p, leader in zip(_said(checkpoint, data), leaders, strict=True)]
     )
-    rng = np.random.default_rng(0)
-    hits = right[counted]
+    hits, rng = hits[counted], np.random.default_rng(0)
     draws = [hits[rng.integers(len(hits), size=len(hits))].mean() for _ in range(1000)]
     low, high = np.quantile(draws, [0.025, 0.975])
     return {"mean": float(hits.mean()), "low": float(low), "high": float(high), "n": int(counted.sum())}
 
 
+def by_gender(checkpoint: Checkpoint, data: Data) -> dict[str, dict[str, float]]:
+    """Unweighted average recall of the strongest score, of the actors of each gender."""
+    right: dict[str, dict[str, list[bool]]] = {}
+    for talk, said in zip(data.conversations, _said(checkpoint, data), strict=True):
+        gender = ravdess.Take.parse(talk.utterances[0].id).gender
+        true = next(iter(talk.utterances[0].emotions or ()))
+        right.setdefault(gender, {}).setdefault(true, []).append(_strongest(said) == true)
+    return {
+        gender: {
+            "uar": float(np.mean([np.mean(hits) for hits in of.values()])),
+            "n": sum(map(len, of.values())),
+        }
+        for gender, of in right.items()
+    }
+
+
+def _said(checkpoint: Checkpoint, data: Data) -> list[Prediction]:
+    return checkpoint.decode(data.conversations, data.features)
+
+
+def _strongest(prediction: Prediction) -> str:
+    return max(prediction.scores, key=prediction.scores.__getitem__)
+
+
+def judge_subsets(checkpoint: Checkpoint, data: Data, rate: np.ndarray) -> dict[str, dict[str, Any]]:
+    """Each set of modalities: real utterances where it is one, else made-up ones that have all of it.
+
+    `calibration_error_over`: how far that of each label is over the most that a perfectly calibrated model
+    with these scores has (97.5 %); below 0 it is calibrated as far as can be told.
+    """
+    results: dict[str, dict[str, Any]] = {"scores": {}, "brier_skill": {}, "calibration_error_over": {}}
+    for kept in (s for n in (1, 2, 3) for s in combinations(Modality, n)):
+        made, key = len(kept) > 1, subset(kept)
+        seen = with_all(rows(data, lambda c, made=made: (c.corpus == MADE_UP) == made), kept)
+        found = judge(checkpoint, seen, key, Truth.of(seen.conversations, base.LABELS), rate)
+        results["scores"][key] = {"n": found["n"], **{k: found[k] for k in SHOWN}}
+        results["brier_skill"][key] = {k: found["per_label"][k]["brier_skill"] for k in EMOTIONS}
+        errors = found["calibration"]
+        results["calibration_error_over"][key] = {k: errors[k]["ece"] - errors[k]["high"] for k in EMOTIONS}
+        told(key, 1, {k: found[k]["mean"] for k in SHOWN})
+    return results
+
+
+def with_all(data: Data, kept: Collection[Modality]) -> Data:
+    """With these modalities and no other; utterances that lack one are not judged."""
+    features = [
+        [{s: a if modality_of(s) in kept else a[:0] for s, a in u.items()} for u in row]
+        for row in data.features
+    ]
+    talks = []
+    for talk, row in zip(data.conversations, features, strict=True):
+        there = [{modality_of(s) for s, a in u.items() if len(a)} == set(kept) for u in row]
+        utterances = [u if t else replace(u, emotions=None) for u, t in zip(talk, there, strict=True)]
+        talks.append(replace(talk, utterances=tuple(utterances)))
+    return Data(talks, features)
+
+
 def judge_abstention(checkpoint: Checkpoint, tests: Mapping[str, Data]) -> dict[str, object]:
-    """The rule on the annotated utterances of each part: what it keeps and drops, and risk-coverage curves.
+    """The rule on each test part: what it keeps and drops, and its risk-coverage curve beside others'.
 
     `eighty`: the same where the fifth with the highest risk is dropped.
     """
     assert checkpoint.abstention is not None
     results: dict[str, object] = {}
     for name, data in tests.items():
-        every = [u.emotions for c in data.conversations for u in c]
-        known = [n for n, emotions in enumerate(every) if emotions is not None]
-        said = checkpoint.decode(data.conversations, data.features)
+        predictions = _said(checkpoint, data)
         found = lengths_of(data.conversations, data.features)
-        predictions = [said[n] for n in known]
-        evidence = np.stack([abstention.evidence(said[n], found[n]) for n in known])
-        losses = abstention.wrong(predictions, [every[n] or frozenset() for n in known]).astype(float)
+        evidence = np.stack([abstention.evidence(p, n) for p, n in zip(predictions, found, strict=True)])
+        truth = [u.emotions or frozenset() for c in data.conversations for u in c]
+        losses = abstention.wrong(predictions, truth).astype(float)
         risk = checkpoint.abstention.risk(evidence)
         results[name] = {
             "rule": vars(AbstentionCheck.of(losses, checkpoint.abstention(evidence))),
@@ -131,27 +188,10 @@ def judge_abstention(checkpoint: Checkpoint, tests: Mapping[str, Data]) -> dict[
     return results
 
 
-def judge_joined(checkpoint: Checkpoint, tests: Mapping[str, Data]) -> dict[str, object]:
-    """Made-up utterances of the test parts, as the fusion weights were learned on those of dev."""
-    model = checkpoint.model
-    assert isinstance(model, LateFusion)
-    alone = {ONLY[p]: joining.judged(model, ONLY[p], data, base.LABELS) for p, data in tests.items()}
-    rows = joining.tuples(alone, 200, seed=1)
-    results: dict[str, object] = {}
-    for kept in [*({m} for m in alone), *joining.several(alone)]:
-        out = joining.joined(model, alone, rows, kept).out
-        right = out.logits.argmax(axis=1) == out.targets.argmax(axis=1)
-        recall = [
-            right[out.targets[:, n] > 0].mean() for n in range(len(EMOTIONS)) if out.targets[:, n].any()
-        ]
-        results[subset(kept)] = {"uar": float(np.mean(recall)), "n": len(right)}
-    return results
-
-
 def folds(root: Path, out: Path, only: Sequence[int]) -> dict[str, object]:
     """The audio recipe trained five times; each actor is tested once, the epoch is chosen on two others."""
-    recipe = base.audio()
-    rows: dict[str, dict[str, float]] = {}
+    recipe = base.voice()
+    scores: dict[str, dict[str, float]] = {}
     for n, fold in enumerate(ravdess.folds(root / "ravdess")):
         done = out / f"fold{n}" / "uar.json"
         if n in only and not done.exists():
@@ -163,10 +203,10 @@ def folds(root: Path, out: Path, only: Sequence[int]) -> dict[str, object]:
             }
             done.write_text(json.dumps(uar))
         if done.exists():
-            rows[str(n)] = json.loads(done.read_text())
-    test = [row["test"] for row in rows.values()]
+            scores[str(n)] = json.loads(done.read_text())
+    test = [row["test"] for row in scores.values()]
     return {
-        "folds": rows,
+        "folds": scores,
         "mean": float(np.mean(test)),
         "sd": float(np.std(test, ddof=1)) if len(test) > 1 else None,
         "n": len(test),
@@ -179,22 +219,31 @@ def told(stage: str, share: float, losses: Mapping[str, float]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--data", type=Path, default=Path(os.environ.get("AFFECTLINE_DATA", "../shared/data"))
+    arguments = parser(__doc__ or "")
+    arguments.add_argument("--checkpoint", default="base")
+    arguments.add_argument("--split", default="test", choices=("dev", "test"))
+    arguments.add_argument(
+        "--folds", action="store_true", help="train and judge the five audio folds instead"
     )
-    parser.add_argument("--checkpoint", default="base")
-    parser.add_argument("--folds", action="store_true", help="train and judge the five audio folds instead")
-    parser.add_argument("--only", type=int, nargs="*", default=list(range(5)), help="folds to train now")
-    parser.add_argument("--out", type=Path, default=Path("runs/audio_folds"))
-    settings = parser.parse_args()
+    arguments.add_argument("--only", type=int, nargs="*", default=list(range(5)), help="folds to train now")
+    arguments.add_argument("--out", type=Path, default=Path("runs/audio_folds"))
+    settings = arguments.parse_args()
     if settings.folds:
         record("base_audio_folds", folds(settings.data, settings.out, settings.only))
         return
     checkpoint = load(settings.checkpoint)
-    tests = corpora(checkpoint, settings.data)
-    record("abstention", judge_abstention(checkpoint, tests))
-    record("base_joined", judge_joined(checkpoint, tests))
+    recipe = read_by(checkpoint)
+    data = load_split(recipe, settings.data, settings.split, told)
+    rate = Truth.of(recipe.read(settings.data / recipe.corpus, "train"), base.LABELS).base_rate
+    parts = corpora(checkpoint, data, settings.data)
+    found = {PARTS[name].file: results for name, (_, results) in parts.items()}
+    found["abstention"] = judge_abstention(checkpoint, {name: part for name, (part, _) in parts.items()})
+    found["base_subsets"] = judge_subsets(checkpoint, data, rate)
+    for name, results in found.items():
+        if settings.split == "test":
+            record(name, results)
+        else:
+            print(name, json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

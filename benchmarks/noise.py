@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks._record import parser, record
-from benchmarks.base import FOLDERS, ONLY, READERS
+from benchmarks.base import PARTS
 
 from affectline.checkpoint import load
 from affectline.evaluation import Truth
@@ -23,23 +23,24 @@ LEVEL = {Modality.AUDIO: "decibels", Modality.VIDEO: "sigma", Modality.TEXT: "ra
 
 
 def main() -> None:
-    arguments = parser(__doc__ or "").parse_args()
+    options = parser(__doc__ or "")
+    options.add_argument("--checkpoint", default="base")
+    arguments = options.parse_args()
     found: dict[str, Any] = {}
-    for part, modality in ONLY.items():
-        talks = READERS[part](arguments.data / FOLDERS[part], "test")
-        talks = [c.without(*(m for m in Modality if m != modality)) for c in talks]
-        checkpoint = load("base")
-        if part == "face":
-            checkpoint = replace(checkpoint, extractors=seen_whole(checkpoint.extractors))
+    for corpus in ("goemotions", "ravdess", "ferplus"):
+        part = PARTS[corpus]
+        talks, modality = part.read(arguments.data / corpus, "test"), part.modality
+        checkpoint = load(arguments.checkpoint)
+        checkpoint = replace(checkpoint, extractors=seen_whole(checkpoint.extractors))
         damages: list[Damage] = [Only((str(modality),), ()), *NOISE[modality]]
         runs = ask(answer_of(checkpoint), talks, damages, apart=True)
-        truth = Truth.of(talks, base.LABELS, by_speaker=part == "audio")
+        truth = Truth.of(talks, base.LABELS, by_speaker=part.by_speaker)
         levels = ["none", *(getattr(noise, LEVEL[modality]) for noise in NOISE[modality])]
-        rows = found[FOLDERS[part]] = []
+        rows = found[corpus] = []
         for level, run in zip(levels, runs, strict=True):
             macro_f1, lost = compare_headlines(truth, [run], runs[:1])
             rows.append({UNIT[modality]: level, "macro_f1": macro_f1.to_json(), "change": lost.to_json()})
-        print(part, [round(row["macro_f1"]["mean"], 3) for row in rows], flush=True)
+        print(corpus, [round(row["macro_f1"]["mean"], 3) for row in rows], flush=True)
     record("noise", found)
 
 

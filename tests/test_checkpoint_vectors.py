@@ -177,6 +177,12 @@ def test_a_checkpoint_that_moved_with_its_encoders_answers_the_same(tmp_path: Pa
         assert set(a.by_modality) == set(b.by_modality)
 
 
+def test_progress_is_told_within_a_conversation_stream_after_stream(tmp_path: Path) -> None:
+    told: list[float] = []
+    of_vectors(tmp_path).predict([talk(), talk()], progress=told.append)
+    assert told == pytest.approx([0.25, 0.5, 0.5, 0.75, 1.0, 1.0])
+
+
 def test_an_encoder_that_lies_elsewhere_stays_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     encoder = saved("audio", Path("runs/voice"))

@@ -31,7 +31,7 @@ def test_each_picture_gives_the_scores_and_the_embedding_of_the_face_network():
 
 
 def test_the_scores_of_one_picture_are_those_of_the_checkpoint():
-    base = checkpoint.load("base")
+    base = checkpoint.load(checkpoint.installed()["base"] / Modality.VIDEO)
     talk = shown(pictures(1))
     streams = {e.stream: np.zeros((0, *e.shape), e.dtype) for e in base.extractors}
     [seen] = base.decode([talk], [[{**streams, "video.faces": pictures(1)}]])

@@ -145,14 +145,3 @@ def test_a_recipe_goes_on_from_the_one_before_it(tmp_path: Path) -> None:
     learnt = next(name for name, weights in once.items() if weights.ndim > 1)
     assert torch.equal(once[learnt], again[learnt])
     assert not torch.equal(once[learnt], trained(LateFusion(first.config))[learnt])
-
-
-def test_of_what_it_began_with_a_share_is_kept(tmp_path: Path) -> None:
-    first = encoder(Modality.TEXT)
-    for name, kept in (("none", 0.0), ("half", 0.5)):
-        later = replace(first, before=first, kept=kept)
-        train_recipe(later, Path(), tmp_path / name, machines=CPU)
-    begun, none, half = (trained(load(tmp_path / name).model) for name in ("none/before", "none", "half"))
-    learnt = next(name for name, weights in none.items() if weights.ndim > 1)
-    assert not torch.equal(begun[learnt], none[learnt])
-    torch.testing.assert_close(half[learnt], (begun[learnt] + none[learnt]) / 2)

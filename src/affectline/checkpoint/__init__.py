@@ -102,10 +102,19 @@ class Checkpoint:
         for start in range(0, len(pieces), size):
             chunk = pieces[start : start + size]
             seen = [w for c in chunk for w in self.windows(c)] if self.windows else chunk
-            flat += self.decode(seen, extract(seen, self.extractors, memo=memo))
+
+            def told(stream: str, done: int, todo: int, start: int = start, size: int = len(chunk)) -> None:
+                share = (self._streams.index(stream) + done / max(1, todo)) / len(self._streams)
+                progress((start + size * share) / len(pieces))
+
+            flat += self.decode(seen, extract(seen, self.extractors, memo=memo, progress=told))
             progress((start + len(chunk)) / len(pieces))
         rest = iter(flat)
         return [list(islice(rest, len(c))) for c in conversations]
+
+    @property
+    def _streams(self) -> list[str]:
+        return [e.stream for e in self.extractors]
 
     def decode(
         self, conversations: Sequence[Conversation], features: Sequence[Sequence[Features]]

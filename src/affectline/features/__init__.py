@@ -19,7 +19,7 @@ Array = Shaped[np.ndarray, "_time ..."]
 Progress = Callable[[str, int, int], None]
 """Is told the stream, and how many of how many utterances are done."""
 
-CHUNK = 256
+CHUNK = 64
 """Utterances given to an extractor at once: what is lost, at most, when a long extraction is interrupted."""
 
 

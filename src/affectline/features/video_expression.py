@@ -21,8 +21,8 @@ BRANCH = "branches.video."
 
 @cache
 def shipped() -> tuple[bytes, str]:
-    """The weights of the checkpoint that comes with the package, and their sha256."""
-    weights = files("affectline").joinpath("checkpoints/base/model.safetensors").read_bytes()
+    """The weights of the face network that comes with the package, and their sha256."""
+    weights = files("affectline").joinpath("checkpoints/base/video/model.safetensors").read_bytes()
     return weights, hashlib.sha256(weights).hexdigest()
 
 

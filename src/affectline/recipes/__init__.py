@@ -70,14 +70,13 @@ class Recipe:
 
     `select`: the validation score by which an epoch is chosen, a key of SELECT. `data`: what the checkpoint
     says of where its training data come from, and under which licence. `start`: puts weights that were learnt
-    elsewhere into the new model; `before`: the recipe that learns them, in the folder of that name, and
-    `kept`: the share of them that is mixed with what training made of them. `view`: what training sees of a
-    conversation, another thing each epoch, so that its features are made as it goes, by `workers` processes.
-    `windows`: what dev, and all that is judged later, see of a long utterance. `draw`: how many conversations
-    of each corpus of a mixture an epoch sees; all of those that it does not name. `made_up`: adds utterances
-    that the corpora lack, to every part. `encoders`: are trained before, each in the folder of its name below
-    this one's; `Vectors` read them. `manifest`: what the checkpoint says of the one that names its data (see
-    `affectline.recipes.holding`).
+    elsewhere into the new model; `before`: the recipe that learns them, in the folder of that name. `view`:
+    what training sees of a conversation, another thing each epoch, so that its features are made as it goes,
+    by `workers` processes. `windows`: what dev, and all that is judged later, see of a long utterance.
+    `draw`: how many conversations of each corpus of a mixture an epoch sees; all of those that it does not
+    name. `made_up`: adds utterances that the corpora lack, to every part. `encoders`: are trained before,
+    each in the folder of its name below this one's; `Vectors` read them. `manifest`: what the checkpoint says
+    of the one that names its data (see `affectline.recipes.holding`).
     """
 
     labels: LabelSpace
@@ -96,7 +95,6 @@ class Recipe:
     windows: EvenWindows | None = None
     start: Callable[[nn.Module], None] | None = None
     before: "Recipe | None" = None
-    kept: float = 0.0
     made_up: "Callable[[Data], Data] | None" = None
     encoders: "Mapping[Modality, Recipe]" = field(default_factory=dict)
     data: str = ""
@@ -255,7 +253,6 @@ def train_recipe(
     recipe = fitted(recipe, root)
     train, dev = (load(recipe, root, split, progress) for split in ("train", "dev"))
     model = run(recipe, train, dev, out, machines=machines, resume=resume, progress=progress)
-    encoders.blend(model, first, recipe.kept)
     checkpoint = decisions.finish(recipe, model, dev, name=name or out.name)
     if recipe.encoders:  # whose corpus of faces shows nothing else; a recording does
         checkpoint = replace(checkpoint, extractors=seen_whole(checkpoint.extractors, False))

@@ -104,8 +104,9 @@ def fuse() -> Fusion:
 def words() -> Recipe:
     """Words of comments and of dialogues, each utterance by itself: `text`, which goes on with MELD beside.
 
-    By dev, to learn both from the beginning costs the comments .03 of average precision, to go on .01, and to
-    stay near where it was .00; the dialogues gain .11 at most.
+    Average precision on dev, of comments and of dialogues: `text` .686 and .290; after this .662 and .446;
+    with each dialogue once an epoch and two epochs .676 and .398; of that and `text` the weighted mean
+    (WiSE-FT) .682 and .368. The last epoch is kept: dev has five comments for each line of a dialogue.
     """
     corpora = {
         "goemotions": Part(goemotions.read, goemotions.LABELS),
@@ -116,8 +117,8 @@ def words() -> Recipe:
         corpus=".",
         read=mixed(corpora, LABELS),
         before=text(),
-        kept=0.3,
-        train=replace(text().train, epochs=2, learning_rate=5e-4),
+        draw={"goemotions": 16_000, "meld": 2 * 9_989},
+        train=replace(text().train, epochs=3, learning_rate=8e-4, keep="last"),
         data=f"{text().data}; MELD (Poria et al. 2019), GPL-3.0",
     )
 
@@ -127,13 +128,18 @@ def voices(root: Path, split: str) -> list[Conversation]:
     return [c.without(Modality.TEXT) for c in ravdess.read(root, split)]
 
 
+MIX = MadeUp(("goemotions", "meld"), {"audio.vector": 0.35, "video.vector": 0.45})
+"""Of dialogues made up a voice agrees with the words as often, and a face, that a linear classifier finds on
+MELD's dev what a published one does on MELD: weighted F1 .37 and .48 (AMuSE, Table I: its modes alone)."""
+
+
 def together() -> Recipe:
     """Words, voice and face in dialogues: EmoJE on what a network for each says.
 
-    One training on four corpora, of which each lacks modalities, and on made-up dialogues. Of these a voice
-    agrees with the words as often, and a face, that a linear classifier finds on MELD's dev what a published
-    one does on MELD: weighted F1 .37 and .48 (AMuSE, Table I: its modes alone). By dev it begins with what
-    the words and the voice say, and not with what the face says: faces gain .015 of average precision.
+    One training on four corpora, of which each lacks modalities, and on made-up dialogues. By dev it begins
+    with what the words and the voice say, and not with what the face says: faces gain .015 of average
+    precision. Of what the networks were trained on they know too much for their vectors there to be trusted:
+    dropout .4 and dialogues three times an epoch, for .2 and once, raise weighted F1 on MELD from .56 to .59.
     """
     corpora = {
         "goemotions": Part(goemotions.read, goemotions.LABELS),
@@ -152,8 +158,8 @@ def together() -> Recipe:
             Vectors(f"./{m}", m, width, answers=True, whole=m == Modality.VIDEO)
             for m, width in widths.items()
         ),
-        made_up=MadeUp(("goemotions", "meld"), {"audio.vector": 0.35, "video.vector": 0.45}),
-        draw={"goemotions": 8_000, "ravdess": 1_500, "ferplus": 8_000, "meld": 1_038, MADE_UP: 6_000},
+        made_up=MIX,
+        draw={"goemotions": 8_000, "ravdess": 3_000, "ferplus": 8_000, "meld": 3_114, MADE_UP: 6_000},
         augment=augment.Gaps(),
         model=emoje.EmoJE,
         config=emoje.Config(
@@ -166,7 +172,7 @@ def together() -> Recipe:
             layers=1,
             context=48,
             joint=64,
-            dropout=0.2,
+            dropout=0.4,
             several=True,
         ),
         objective=emoje.Objective(contrast=0.1, ratings=1.0),

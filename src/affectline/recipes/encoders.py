@@ -5,8 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from affectline.checkpoint import Checkpoint, load, trained
 from affectline.checkpoint.vectors import Vectors
@@ -47,18 +46,6 @@ def first(recipe: Recipe, root: Path, out: Path, **how: Any) -> Mapping[str, Ten
     if recipe.before is None:
         return {}
     return trained(train_parts({"before": recipe.before}, root, out, **how)["before"].model)
-
-
-@torch.no_grad()
-def blend(model: nn.Module, first: Mapping[str, Tensor], kept: float) -> None:
-    """Move a model's weights back, by the share `kept`, to those that it began with.
-
-    What it knew before is lost last (WiSE-FT: Wortsman et al., Robust fine-tuning of zero-shot models, CVPR
-    2022, Eq. 1).
-    """
-    for name, weights in trained(model).items():
-        if name in first and weights.is_floating_point():
-            weights.lerp_(first[name].to(weights), kept)
 
 
 def encoded(recipe: Recipe, out: Path) -> Recipe:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from affectline.checkpoint import load
+from affectline.checkpoint import installed, load
 from affectline.corpora import iemocap, meld
 from affectline.corpora import mosi as corpus
 from affectline.corpora import synthetic as toy
@@ -21,7 +21,7 @@ from affectline.nn.lora import merged
 from affectline.recipes import Read, Recipe
 from affectline.recipes.rows import audio, text, text_audio, text_video, video
 from affectline.training import Train
-from affectline.types import LabelSpace
+from affectline.types import LabelSpace, Modality
 
 ROBERTA = "FacebookAI/roberta-base"
 SMALL = Config(classes=2, streams={}, dim=128, heads=4, layers=2, hidden=256, head=128, dropout=0.3)
@@ -49,8 +49,8 @@ def synthetic() -> Recipe:
 
 
 def from_base(model: nn.Module) -> None:
-    """Begin with the MiniLM of the shipped checkpoint `base`, which GoEmotions has taught emotions."""
-    words = load("base").model.get_submodule("branches.text.network")
+    """Begin with the MiniLM of the shipped checkpoint `base`, taught emotions by comments and dialogues."""
+    words = load(installed()["base"] / Modality.TEXT).model.get_submodule("branches.text.network")
     assert isinstance(model, MultiEMO)
     assert isinstance(words, TextBranch)
     model.contexts["text"].features.encoder.load_state_dict(merged(words.encoder))  # pyright: ignore
