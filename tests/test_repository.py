@@ -11,7 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 BINARY = {
     "examples/demo.mp4": 1_000_000,
-    "src/affectline/checkpoints/base/model.safetensors": 10_000_000,
+    "src/affectline/checkpoints/base/model.safetensors": 2_000_000,
+    "src/affectline/checkpoints/base/text/model.safetensors": 3_000_000,
+    "src/affectline/checkpoints/base/audio/model.safetensors": 1_000_000,
+    "src/affectline/checkpoints/base/video/model.safetensors": 4_000_000,
 }
 """The only files that are not text, and the most bytes that each may have."""
 TEXT = 300_000  # bytes
