@@ -75,9 +75,17 @@ BASE = (
     ),
     Section(
         "Every set of modalities",
-        "Of one modality the test parts of all its corpora; of several, made-up utterances that have all of "
-        "it (comments, lines, takes and faces that were annotated apart with the same emotion, in dialogues, "
-        "as often in agreement as MELD's are found to be): real joint test data are not at hand.",
+        "Of one modality the test parts of all its corpora; of several, made-up utterances that have all "
+        "of it (comments, lines, takes and faces that were annotated apart with the same emotion, in "
+        "dialogues, as often in agreement as MELD's are found to be): real joint test data are not at "
+        "hand. On dev (`--split dev`), average precision, and in brackets that of the late fusion before:"
+        " words 0.618 (0.600; comments 0.656 and 0.686, dialogues 0.455 and 0.291), voice 0.789 (0.765), "
+        "face 0.793 (0.797), words and voice 0.652 (0.501), words and face 0.672 (0.543), voice and face "
+        "0.397 (0.366), all 0.700 (0.533). Better in every set but the face alone, which is .005 worse, "
+        "and .007 better by macro-F1. Not all labels are calibrated: one calibration serves comments and "
+        "dialogues, and 120 takes of two actors decide that of voices. ElderReact's sound is left out: it"
+        " is there as COVAREP numbers alone, which no recording brings, and two streams of sound would "
+        "share one calibration.",
         ("base_subsets",),
     ),
     Section(
