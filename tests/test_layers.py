@@ -13,7 +13,7 @@ LAYERS = [
     "types", "checked", "files", "shipped", "timeline", "exports", "media", "corpora", "doctor", "batch",
     "nn", "faces", "features", "epochs", "losses", "models", "abstention", "checkpoint", "evaluation",
     "machines", "training", "explain",
-    "segment", "report", "analyze", "recipes", "scale", "server", "cli", "__init__", "__main__",
+    "segment", "extraction", "scale", "report", "analyze", "recipes", "server", "cli", "__init__", "__main__",
 ]
 # fmt: on
 HEAVY = {

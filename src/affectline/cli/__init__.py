@@ -13,6 +13,7 @@ from affectline.cli.analyze import analyze
 from affectline.cli.doctor import doctor
 from affectline.cli.evaluate import evaluate
 from affectline.cli.explain import explain
+from affectline.cli.extract import extract
 from affectline.cli.options import UsageError
 from affectline.cli.serve import serve
 from affectline.cli.terminal import say
@@ -27,6 +28,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "evaluate": evaluate,
     "serve": serve,
     "doctor": doctor,
+    "extract": extract,
     "weights": weights,
 }
 

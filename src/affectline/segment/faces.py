@@ -48,6 +48,22 @@ def attach(
     )
 
 
+def attach_each(conversation: Conversation, detector: MTCNN) -> Conversation:
+    """The same for utterances that are recordings of their own, as a corpus has them: each by itself.
+
+    One that has a face already keeps it. Utterances are not warned of.
+    """
+    return replace(conversation, utterances=tuple(_in_own_clip(u, detector) for u in conversation))
+
+
+def _in_own_clip(utterance: Utterance, detector: MTCNN) -> Utterance:
+    clip = utterance.clip
+    if clip is None or utterance.face is not None or not clip.has_video:
+        return utterance
+    whole = replace(utterance, span=Span(0.0, clip.duration))
+    return replace(utterance, face=attach(Conversation("", (whole,)), clip, detector).utterances[0].face)
+
+
 def loudness(recording: Clip) -> Loudness:
     """The level of the sound in decibels, 50 times a second; of length 0 where there is none."""
     if not recording.has_audio:
