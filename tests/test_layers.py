@@ -10,10 +10,12 @@ import pytest
 
 # fmt: off
 LAYERS = [
-    "types", "checked", "files", "shipped", "timeline", "exports", "media", "corpora", "doctor", "batch",
+    "types", "checked", "files", "shipped", "timeline", "exports", "media", "corpora", "archives", "doctor",
+    "batch",
     "nn", "faces", "features", "epochs", "losses", "models", "abstention", "checkpoint", "evaluation",
     "machines", "training", "explain",
-    "segment", "extraction", "scale", "report", "analyze", "recipes", "server", "cli", "__init__", "__main__",
+    "segment", "annotations", "sharing", "extraction", "scale", "report", "analyze", "recipes",
+    "server", "cli", "__init__", "__main__",
 ]
 # fmt: on
 HEAVY = {

@@ -22,7 +22,7 @@ from affectline.features.video_faces import resized
 from affectline.machines import Machines
 from affectline.models import late_fusion
 from affectline.nn import conversation_encoder, text_encoder
-from affectline.recipes import Fusion, Recipe, train_recipe
+from affectline.recipes import Fusion, Recipe, Tuning, train_recipe
 from affectline.recipes.find import find, names
 
 SMALL = {
@@ -99,7 +99,10 @@ def small(name: str, networks: dict[str, Path]) -> Recipe:
     return found
 
 
-def parts(found: Recipe | Fusion) -> list[Recipe]:
+def parts(found: Recipe | Fusion | Tuning) -> list[Recipe]:
+    """One that goes on from a checkpoint has the model of that."""
+    if isinstance(found, Tuning):
+        return []
     return [found] if isinstance(found, Recipe) else [*found.parts.values()]
 
 

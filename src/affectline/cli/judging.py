@@ -44,7 +44,8 @@ class Corpus:
         from affectline.corpora import find
         from affectline.doctor.manifest import Read, selected
 
-        module, folder = find(name), root / name
+        folder = root / name
+        module = find(name, folder)
         reader: Read = module.read if manifest is None else selected(module.read, manifest, name)
         conversations = reader(folder, split)
         if manifest is not None and not conversations:

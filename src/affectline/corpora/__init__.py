@@ -3,7 +3,8 @@
 For `affectline doctor` a file may have PUBLISHED, how much there is of each split; faults(root), what only
 this corpus can have wrong; stretches(root), for each utterance the stretch of the recording that it is;
 session(utterance), who was recorded together, so that others can be tested; DIVERSE = False, where the same
-few sentences are said by everybody.
+few sentences are said by everybody. Where the folder says which labels there are it has labels(root) in place
+of LABELS.
 """
 
 import csv
@@ -73,8 +74,8 @@ class Published:
     utterances: int | None = None
 
 
-def find(name: str) -> ModuleType:
-    """The module of a corpus.
+def find(name: str, root: Path | None = None) -> ModuleType:
+    """The module of a corpus; of one that names its labels in its own folder, with the LABELS of `root`.
 
     Raises:
         ValueError: there is no such corpus; names those there are.
@@ -82,7 +83,12 @@ def find(name: str) -> ModuleType:
     known = sorted(m.name for m in pkgutil.iter_modules(__path__))
     if name not in known:
         raise ValueError(f"there is no corpus {name!r}; there are {', '.join(known)}")
-    return import_module(f"affectline.corpora.{name}")
+    module = import_module(f"affectline.corpora.{name}")
+    if root is None or not hasattr(module, "labels"):
+        return module
+    own = ModuleType(module.__name__)
+    vars(own).update(vars(module), LABELS=module.labels(root))
+    return own
 
 
 def table(path: Path, columns: Collection[str]) -> list[tuple[int, dict[str, str]]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from zipfile import BadZipFile
 
+from affectline.archives import require_finished
 from affectline.corpora import Fault, find
 from affectline.types import Conversation, Utterance
 
@@ -45,7 +46,8 @@ class Copy:
         Raises:
             ValueError: there is no such corpus, or no such folder.
         """
-        module, root = find(corpus), find_folder(corpus, data)
+        root = find_folder(corpus, data)
+        module = find(corpus, root)
         parts: dict[str, Sequence[Conversation]] = {}
         unread: list[Fault] = []
         for part in PARTS:
@@ -98,9 +100,10 @@ def find_folder(corpus: str, data: Path) -> Path:
     """The folder of a corpus in the one that holds them all.
 
     Raises:
-        ValueError: there is no such corpus, or no such folder.
+        ValueError: there is no such corpus, no such folder, or one that is half unpacked.
     """
     find(corpus)
+    require_finished(data / corpus)
     if (data / corpus).is_dir() or corpus == "synthetic":
         return data / corpus
     inside = sorted(p.name for p in data.iterdir() if p.is_dir()) if data.is_dir() else []

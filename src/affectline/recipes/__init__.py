@@ -16,16 +16,16 @@ from affectline.batch import Features
 from affectline.checkpoint import Checkpoint, load_trained, save
 from affectline.epochs import Augment, Drawn, Epochs, Shuffled, View, rows_of
 from affectline.evaluation import Truth
-from affectline.evaluation.metrics import choose_one, decision_metrics
 from affectline.features import Extractor, extract
 from affectline.features.even_windows import EvenWindows
 from affectline.features.text_words import Words
 from affectline.features.video_faces import seen_whole
 from affectline.machines import Machines
-from affectline.models import Inferred, infer
+from affectline.models import infer
 from affectline.models.semul_pcd import SeMuLPCD
 from affectline.models.semul_pcd_size import check_memory, free_memory
 from affectline.nn.ranks import leads
+from affectline.recipes.select import SELECT
 from affectline.training import Objective, Train, fit
 from affectline.types import Conversation, LabelSpace, Modality, modality_of
 
@@ -127,6 +127,23 @@ class Fusion:
     tuples: int = 400
 
 
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """A trained checkpoint that goes on with a corpus, whatever its model and its labels.
+
+    `checkpoint`: the name of an installed one, or a folder. `kept`: how much of its weights are mixed with
+    what training makes of them, where the labels stay the same. `train.batch` are utterances here, whatever
+    the length of conversations (see `affectline.recipes.tuning`).
+    """
+
+    corpus: str
+    read: Read
+    train: Train
+    checkpoint: str = "base"
+    kept: float = 0.3
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Data:
     """A split, ready for a model; without features where they are made as training goes."""
@@ -225,7 +242,7 @@ def featured(
 
 
 def train_recipe(
-    recipe: Recipe | Fusion,
+    recipe: Recipe | Fusion | Tuning,
     root: Path,
     out: Path,
     *,
@@ -241,11 +258,13 @@ def train_recipe(
     With `half`, or encoders, which go with it, matrices are kept in 16 bits. Of several processes each gives
     the checkpoint, and rank 0 alone writes it.
     """
-    from affectline.recipes import decisions, encoders, joining  # which need this module
+    from affectline.recipes import decisions, encoders, joining, tuning  # which need this module
 
     how: Any = {"seed": seed, "machines": machines, "resume": resume, "progress": progress}
     if isinstance(recipe, Fusion):
         return joining.train(recipe, root, out, name=name, **how)
+    if isinstance(recipe, Tuning):
+        return tuning.train(recipe, root, out, name=name, **how)
     encoders.train_parts(recipe.encoders, root, out, **how)
     if first := encoders.first(recipe, root, out, **how):
         recipe = replace(recipe, start=partial(load_trained, state=first))
@@ -288,13 +307,13 @@ def run(
     _check_memory(recipe, machines or Machines())
     torch.manual_seed(recipe.train.seed)
     model, objective = recipe.model(recipe.config), recipe.objective
-    if recipe.start:
-        recipe.start(model)
     if isinstance(model, FitsFeatures):
         model.fit(train.features)
     if isinstance(model, FitsPrior):
         truth = Truth.of(train.conversations, recipe.labels)
         model.fit_prior(torch.from_numpy(truth.targets).float(), torch.from_numpy(truth.known))
+    if recipe.start:  # last: what it knows of other data is not to be fitted to these
+        recipe.start(model)
     if isinstance(objective, FitsTargets):
         objective = objective.fitted(_targets(train, recipe.labels))
     score = SELECT[recipe.select]
@@ -348,45 +367,3 @@ def _targets(data: Data, labels: LabelSpace) -> Float[Tensor, "utterance classes
     """Of the utterances whose emotions are known."""
     rows = [labels.encode(u.emotions) for c in data.conversations for u in c if u.emotions is not None]
     return torch.from_numpy(np.stack(rows)) if rows else torch.zeros(0, len(labels.names))
-
-
-def _mean_average_precision(dev: Inferred) -> float:
-    from sklearn.metrics import average_precision_score
-
-    scores = [
-        average_precision_score(dev.targets[rows, label], dev.logits[rows, label])
-        for label, rows in enumerate(dev.known.T)
-        if dev.targets[rows, label].any()
-    ]
-    return float(np.mean(scores))
-
-
-def _leading(dev: Inferred) -> tuple[np.ndarray, np.ndarray]:
-    """True and predicted label of the utterances that one label leads, by ratings or by truth."""
-    best = dev.ratings.max(axis=1, keepdims=True)
-    led = ((dev.ratings == best).sum(axis=1) == 1) & dev.known.all(axis=1)
-    return dev.ratings[led].argmax(axis=1), dev.logits[led].argmax(axis=1)
-
-
-def _accuracy(dev: Inferred) -> float:
-    true, predicted = _leading(dev)
-    return float((true == predicted).mean())
-
-
-def _unweighted_average_recall(dev: Inferred) -> float:
-    true, predicted = _leading(dev)
-    return float(np.mean([(predicted[true == label] == label).mean() for label in np.unique(true)]))
-
-
-def _weighted_f1(dev: Inferred) -> float:
-    targets, ones = dev.targets > 0, np.ones((1, len(dev.targets)))
-    chosen = choose_one(dev.logits, dev.known)
-    return float(decision_metrics(chosen, targets, dev.known, ones)["weighted_f1"][0])
-
-
-SELECT: Mapping[str, Callable[[Inferred], float]] = {
-    "map": _mean_average_precision,
-    "accuracy": _accuracy,
-    "uar": _unweighted_average_recall,
-    "weighted_f1": _weighted_f1,
-}

@@ -14,7 +14,7 @@ from affectline.batch import Features
 from affectline.checkpoint import Checkpoint, Platt, alone, calibrated, lengths_of, subset
 from affectline.evaluation import fit_calibration, fit_temperature, fit_thresholds
 from affectline.models import Inferred, infer, joined
-from affectline.recipes import Data, Recipe
+from affectline.recipes import Data, Recipe, Tuning
 from affectline.recipes.made_up import MADE_UP
 from affectline.types import Modality, modality_of
 
@@ -41,7 +41,7 @@ def finish(recipe: Recipe, model: nn.Module, dev: Data, *, name: str) -> Checkpo
     if not recipe.labels.multilabel:
         temperature = fit_temperature(out.logits, out.targets > 0, out.known)
         checkpoint = replace(checkpoint, temperature=temperature)
-    elif isinstance(model, CalibratesItself):
+    elif isinstance(model, CalibratesItself) and len(out.by_modality) == 1:
         out = _calibrated(model, out)
         checkpoint = replace(checkpoint, thresholds=thresholds(out))
     else:
@@ -130,7 +130,7 @@ def fit_abstention(
     return abstention.fit(np.stack(rows)[known], np.concatenate(wrong)[known])
 
 
-def manifest_of(recipe: Recipe) -> dict[str, Any]:
+def manifest_of(recipe: Recipe | Tuning) -> dict[str, Any]:
     """Which manifest names the data, where one does."""
     return {"manifest": dict(recipe.manifest)} if recipe.manifest else {}
 

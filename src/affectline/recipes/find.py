@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any, Literal, get_args, get_origin
 
 from affectline import recipes
-from affectline.recipes import Fusion, Recipe
+from affectline.recipes import Fusion, Recipe, Tuning
 
 
 def names() -> dict[str, str]:
@@ -19,7 +19,7 @@ def names() -> dict[str, str]:
     return {name: _said(make) for name, make in _recipes().items()}
 
 
-def find(name: str, changes: Sequence[str] = ()) -> Recipe | Fusion:
+def find(name: str, changes: Sequence[str] = ()) -> Recipe | Fusion | Tuning:
     """The recipe of this name with changes such as "train.learning_rate=3e-5".
 
     Raises:
@@ -39,13 +39,13 @@ def find(name: str, changes: Sequence[str] = ()) -> Recipe | Fusion:
     return recipe
 
 
-def _recipes() -> dict[str, Callable[[], Recipe | Fusion]]:
+def _recipes() -> dict[str, Callable[[], Recipe | Fusion | Tuning]]:
     """The functions of the modules of this package whose annotation says that they return a recipe.
 
     One that takes a row is there for each of its module's ROWS, such as "multiemo.paper_meld.text", or, where
     it has not all of them, for those that ROWS_OF names.
     """
-    found: dict[str, Callable[[], Recipe | Fusion]] = {}
+    found: dict[str, Callable[[], Recipe | Fusion | Tuning]] = {}
     for module in sorted(m.name for m in pkgutil.iter_modules(recipes.__path__)):
         inside = vars(import_module(f"affectline.recipes.{module}"))
         for name, make in inside.items():
@@ -61,10 +61,10 @@ def _recipes() -> dict[str, Callable[[], Recipe | Fusion]]:
 def _makes_recipe(make: Callable[..., object]) -> bool:
     signature = inspect.signature(make)
     required = [p for p in signature.parameters.values() if p.default is p.empty]
-    return signature.return_annotation in (Recipe, Fusion) and not required
+    return signature.return_annotation in (Recipe, Fusion, Tuning) and not required
 
 
-def _said(make: Callable[[], Recipe | Fusion]) -> str:
+def _said(make: Callable[[], Recipe | Fusion | Tuning]) -> str:
     """The first line of what is said of a recipe, or of the row of a table."""
     if isinstance(make, partial):
         (row,) = make.args

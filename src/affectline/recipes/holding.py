@@ -3,13 +3,16 @@
 from dataclasses import replace
 
 from affectline.doctor.manifest import Manifest, selected
-from affectline.recipes import Fusion, Recipe
+from affectline.recipes import Fusion, Recipe, Tuning
 
 
-def held_to(recipe: Recipe | Fusion, manifest: Manifest) -> Recipe | Fusion:
+def held_to(recipe: Recipe | Fusion | Tuning, manifest: Manifest) -> Recipe | Fusion | Tuning:
     """The recipe, its parts and its encoders, with the data of a manifest, which its checkpoint names."""
     if isinstance(recipe, Fusion):
         return replace(recipe, parts={m: _held(part, manifest) for m, part in recipe.parts.items()})
+    if isinstance(recipe, Tuning):
+        read = selected(recipe.read, manifest, recipe.corpus)
+        return replace(recipe, read=read, manifest=manifest.about())
     return _held(recipe, manifest)
 
 
