@@ -13,8 +13,10 @@ from affectline.cli.analyze import analyze
 from affectline.cli.doctor import doctor
 from affectline.cli.evaluate import evaluate
 from affectline.cli.explain import explain
+from affectline.cli.export import export
 from affectline.cli.extract import extract
 from affectline.cli.options import UsageError
+from affectline.cli.prepare import prepare
 from affectline.cli.serve import serve
 from affectline.cli.terminal import say
 from affectline.cli.train import recipes, train
@@ -27,8 +29,10 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "train": train,
     "evaluate": evaluate,
     "serve": serve,
+    "prepare": prepare,
     "doctor": doctor,
     "extract": extract,
+    "export": export,
     "weights": weights,
 }
 
