@@ -100,7 +100,7 @@ def recipe_of(tuning: Tuning, before: Checkpoint, labels: LabelSpace) -> Recipe:
     return Recipe(
         labels=asked,
         corpus=tuning.corpus,
-        read=tuning.read if kind.context else one_by_one(tuning.read),
+        read=tuning.read if getattr(kind, "context", True) else one_by_one(tuning.read),
         extractors=before.extractors,
         model=kind,
         config=config,
