@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,7 @@ def measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 def main() -> None:
     arguments = parser(__doc__ or "")
     arguments.add_argument("--counts", default="100,200,400")
-    arguments.add_argument("--engines", default="local,ray")
+    arguments.add_argument("--engines", default="local,ray" if find_spec("ray") else "local")
     arguments.add_argument("--kills", type=int, default=5)
     options = arguments.parse_args()
     folder = Path(tempfile.mkdtemp())
