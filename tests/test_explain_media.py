@@ -188,3 +188,21 @@ def test_what_is_not_heard_or_seen_is_refused() -> None:
         regions(with_sound(hum()), 0)
     with pytest.raises(ValueError, match="no regions 'hands'; there are superpixels, parts, scene"):
         regions(talk, 0, kind="hands")
+
+
+def test_under_a_mask_a_dozen_pictures_of_a_face_are_looked_at_and_all_where_it_is_judged() -> None:
+    rng = np.random.default_rng(0)
+    talk = with_face(rng.integers(0, 256, (20, 120, 120, 3), dtype=np.uint8))
+    track = talk.utterances[0].face
+    perturbation = regions(talk, 0, kind="parts")
+    off = np.zeros(len(perturbation.parts), bool)
+    assert track is not None
+    for one, count in ((perturbation, 12), (perturbation.judge, 20)):
+        clip = one(off).utterances[0].clip
+        assert clip is not None
+        assert len(faces.crops(clip, track, 5.0, 24, 32)) == count
+        assert len(faces.crops(clip, track, 5.0, 24, 7)) == 7
+    few, every = (p(off).utterances[0].clip for p in (perturbation, perturbation.judge))
+    assert few is not None
+    assert every is not None
+    assert few.content(Modality.VIDEO) != every.content(Modality.VIDEO)

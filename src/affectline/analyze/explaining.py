@@ -11,6 +11,7 @@ from affectline import explain
 from affectline.analyze.recordings import is_transcript, sha256_of
 from affectline.checkpoint import Checkpoint
 from affectline.checkpoint.asking import Asked, randomised
+from affectline.checkpoint.vectors import Vectors
 from affectline.explain import Answers, Explanation
 from affectline.explain.faithfulness import ORDERS, Judged, judge
 from affectline.explain.modalities import modalities
@@ -18,6 +19,7 @@ from affectline.explain.regions import regions
 from affectline.explain.sounds import sounds
 from affectline.explain.surrogate import METHODS
 from affectline.explain.words import words
+from affectline.features import Extractor
 from affectline.media import FileClip
 from affectline.nn.mtcnn import MTCNN
 from affectline.segment.faces import attach
@@ -157,8 +159,13 @@ class Explainer:
         if modality is Modality.AUDIO:
             return sounds(self.conversation, index)
         faceless = self.conversation.utterances[index].face is None
-        scene = faceless and any(e.stream in SCENES for e in self.checkpoint.extractors)
+        scene = faceless and any(_read(e) in SCENES for e in self.checkpoint.extractors)
         return regions(self.conversation, index, kind=wanted.regions or ("scene" if scene else "superpixels"))
+
+
+def _read(extractor: Extractor) -> str:
+    """The stream that a model sees, through an encoder or not."""
+    return extractor.source.stream if isinstance(extractor, Vectors) else extractor.stream
 
 
 def explained(

@@ -1,19 +1,23 @@
 """The streams "text.vector", "audio.vector", "video.vector": utterances as a trained classifier sees them."""
 
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from typing import TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from affectline.features import Array, Extractor, Item
 from affectline.features.video_faces import seen_whole
 from affectline.models.late_fusion import Branch, LateFusion
 from affectline.types import Conversation, Modality
+
+Network = TypeVar("Network", bound=nn.Module)
 
 HELD = 64  # utterances whose words, spectrograms or crops are in memory at once
 SIZE = 16  # of them that a network sees at once
@@ -51,7 +55,7 @@ class Vectors:
         return (self.width,)
 
     def content(self, conversation: Conversation, index: int) -> str | None:
-        encoder, source = self._parts
+        encoder, source = self._encoder, self.source
         if not conversation.utterances[index].has(source.stream):
             return None
         read = source.content(conversation, index)
@@ -59,7 +63,7 @@ class Vectors:
 
     @torch.inference_mode()
     def __call__(self, items: Sequence[Item]) -> list[Float32[np.ndarray, "_time width"]]:
-        encoder, source = self._parts
+        encoder, source = self._encoder, self.source
         found: list[Float32[np.ndarray, "_time width"]] = []
         for start in range(0, len(items), HELD):
             arrays = source(items[start : start + HELD])
@@ -77,14 +81,28 @@ class Vectors:
         vectors = encoder.embed([arrays[n] for n in rows])
         if self.answers:
             vectors = torch.cat([vectors, encoder.model.answer(self.modality, vectors)], dim=1)
-        return vectors.numpy()
+        return vectors.float().numpy()  # where explanations ask it is in half the precision
 
     @property
-    def _parts(self) -> "tuple[_Encoder, Extractor]":
-        """The network, and what extracts what it reads."""
-        encoder = _encoder(self.checkpoint, self.modality)
-        (source,) = seen_whole([encoder.source], self.whole)
-        return encoder, source
+    def source(self) -> Extractor:
+        """What extracts what the network reads."""
+        (source,) = seen_whole([self._encoder.source], self.whole)
+        return source
+
+    @property
+    def _encoder(self) -> "_Encoder":
+        return _encoder(self.checkpoint, self.modality)
+
+
+@dataclass(frozen=True)
+class ShuffledVectors(Vectors):
+    """The same by a network whose weights are shuffled: what an explanation is held against."""
+
+    seed: int = 0
+
+    @property
+    def _encoder(self) -> "_Encoder":
+        return _shuffled(self.checkpoint, self.modality, self.seed)
 
 
 @dataclass(frozen=True)
@@ -100,6 +118,24 @@ class _Encoder:
         values = pad_sequence([torch.from_numpy(array) for array in arrays], batch_first=True)
         lengths = torch.tensor([len(array) for array in arrays])
         return self.branch.embed(values, torch.arange(values.shape[1]) < lengths[:, None])
+
+
+@torch.no_grad()
+def shuffled(model: Network, seed: int) -> Network:
+    """A copy with the values of each weight shuffled among themselves."""
+    made = copy.deepcopy(model)
+    generator = torch.Generator().manual_seed(seed)
+    for weight in made.parameters():
+        order = torch.randperm(weight.numel(), generator=generator).to(weight.device)
+        weight.copy_(weight.flatten()[order].reshape(weight.shape))
+    return made
+
+
+@lru_cache(maxsize=3)
+def _shuffled(checkpoint: str, modality: Modality, seed: int) -> _Encoder:
+    found = _encoder(checkpoint, modality)
+    model = shuffled(found.model, seed)
+    return replace(found, model=model, branch=model.branch(modality)[1])
 
 
 @cache

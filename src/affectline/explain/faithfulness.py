@@ -18,6 +18,8 @@ from affectline.explain.parts import Explanation, Faithfulness, Perturbation, Pr
 
 ORDERS = 30
 """Random orders, the mean of whose areas an explanation must be better than."""
+SANE = 250
+"""Samples of a model of random weights at most: that it says something else shows by then."""
 
 
 @runtime_checkable
@@ -62,10 +64,10 @@ def judge(
     rng = np.random.default_rng(explanation.seed)
     drawn = [rng.permutation(len(explanation.parts)) for _ in range(orders)]
     chance = np.mean([_area(_curves(asked, order)) for order in drawn], axis=0)
-    stable = (
-        _alike(explanation, perturbation, predict, seeds=1, answers=answers, batch=batch) if stability else {}
-    )
-    sane = _alike(explanation, perturbation, randomised, batch=batch) if randomised else {}
+    again = (explanation, perturbation, predict, explanation.samples)
+    stable = _alike(*again, seeds=1, answers=answers, batch=batch) if stability else {}
+    few = min(explanation.samples, max(SANE, 2 * len(explanation.parts)))
+    sane = _alike(explanation, perturbation, randomised, few, batch=batch) if randomised else {}
     found: dict[str, Faithfulness] = {}
     for n, (emotion, weights) in enumerate(explanation.weights.items()):
         order = np.argsort(-weights, kind="stable")
@@ -101,18 +103,19 @@ def _alike(
     explanation: Explanation,
     perturbation: Perturbation,
     predict: Predict,
+    samples: int,
     *,
     batch: int,
     seeds: int = 0,
     answers: Answers | None = None,
 ) -> dict[str, float]:
-    """The rank correlation with the weights for another model, or from another seed that many further."""
+    """The rank correlation with the weights from so many samples of another model, or of another seed."""
     other = explain(
         perturbation,
         predict,
         emotions=explanation.emotions,
         method=explanation.method,
-        samples=explanation.samples,
+        samples=samples,
         seed=explanation.seed + seeds,
         until_stable=False,
         answers=answers,

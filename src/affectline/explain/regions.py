@@ -28,6 +28,8 @@ SUPERPIXELS = 20
 SHOWN = 112  # pixels of the side of the picture that an explanation shows
 LOOKS = 8  # pictures of which the one that is most like the others is shown
 KINDS = ("superpixels", "parts", "scene")
+MOST = 12
+"""Pictures of a face that are looked at under a mask, where they are not judged: evenly over the clip."""
 BLUR = 0.15  # of the face's side, the Gaussian that stands for a region where an explanation is judged
 Labels = Int[np.ndarray, "rows columns"]
 
@@ -38,7 +40,8 @@ class Regions:
 
     `labels`: of each place of the grid the part that has it. `track`: the face that the grid is laid over;
     None where it is laid over whole pictures. `picture`: the one in which the regions were found. `absent`:
-    a flat colour, the mean of what is there, or a blur.
+    a flat colour, the mean of what is there, or a blur. `most`: crops of the face that changed clips have at
+    most, evenly over their time; None: as many as are asked for.
     """
 
     conversation: Conversation
@@ -48,6 +51,7 @@ class Regions:
     track: FaceTrack | None
     picture: UInt8[np.ndarray, "height width 3"] = field(repr=False)
     absent: str = "flat colour"
+    most: int | None = MOST
 
     modality = Modality.VIDEO
 
@@ -55,7 +59,7 @@ class Regions:
         clip = self.conversation.utterances[self.index].clip
         if mask.all() or clip is None:
             return self.conversation
-        return self.conversation.edit(self.index, clip=CoveredClip(clip, self._grid, ~mask))
+        return self.conversation.edit(self.index, clip=CoveredClip(clip, self._grid, ~mask, most=self.most))
 
     @cached_property
     def _grid(self) -> "Grid":  # one for all calls: what it covers is made once
@@ -63,8 +67,8 @@ class Regions:
 
     @property
     def judge(self) -> "Regions":
-        """The same parts with another "absent", by which an explanation is judged."""
-        return replace(self, absent="blur")
+        """The same parts in all pictures with another "absent", by which an explanation is judged."""
+        return replace(self, absent="blur", most=None)
 
     @property
     def shown(self) -> dict[str, Any]:
@@ -213,11 +217,15 @@ class Cover:
 
 @dataclass(frozen=True, eq=False)
 class CoveredClip(ChangedClip):
-    """A clip in whose pictures regions are covered; `start`: where it begins in the clip of the grid."""
+    """A clip in whose pictures regions are covered; `start`: where it begins in the clip of the grid.
+
+    `most`: crops of a face that it has at most.
+    """
 
     grid: Grid
     off: Mask
     start: float = 0.0
+    most: int | None = None
 
     def frames(self, *, count: int | None = None, rate: float | None = None) -> Frames:
         found = _decoded(self.clip, self.grid, self.start, count=count, rate=rate)
@@ -235,7 +243,7 @@ class CoveredClip(ChangedClip):
         self, track: FaceTrack, rate: float, size: int, limit: int
     ) -> UInt8[np.ndarray, "time size size 3"]:
         """As `faces.crops`; of the face under the grid the crops are covered, not the pictures."""
-        own = self.grid.track
+        own, limit = self.grid.track, min(limit, self.most or limit)
         if own is None or (own is not track and not _same(own, track)) or self.start:
             return faces.crops_of(self, track, rate, size, limit)
         plain, instead = _cropped(self.clip, self.grid, rate, size, limit)
@@ -252,7 +260,9 @@ class CoveredClip(ChangedClip):
         if modality is not Modality.VIDEO:
             return own
         off = "".join("01"[int(x)] for x in self.off)
-        return hashlib.sha256(f"{own} {self.grid.key} {off} {self.start:.6f}".encode()).hexdigest()
+        return hashlib.sha256(
+            f"{own} {self.grid.key} {off} {self.start:.6f} {self.most}".encode()
+        ).hexdigest()
 
 
 def _same(a: FaceTrack, b: FaceTrack) -> bool:
