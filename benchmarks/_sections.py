@@ -299,10 +299,19 @@ SECTIONS = (
         "Utterances were drawn beforehand, of those with at least four words. Better than random: the "
         "probability falls faster when the weightiest parts go, and rises faster when they come, than in the "
         "mean of 30 random orders, with another stand-in for what is gone than the explanation had. Only the "
-        "regions of eight utterances are measured; words and sounds are not, nor KernelSHAP. The goal of 30 "
-        "seconds for 1,000 samples is missed: the face network sees every picture under every mask. The "
-        "machine did other work, which the seconds of the clock include.",
+        "regions of eight utterances are measured; words and sounds are not, nor KernelSHAP. A mask is "
+        "looked at in a dozen pictures of the face, where the processor has tiles of bfloat16 in these. On "
+        "one clip and 200 samples weights moved by .0004 at most for bfloat16, by .011 for the dozen, and by "
+        ".035 for another seed, the largest being .109. The faithfulness was measured before, with all "
+        "pictures in 32 bits. The machine did other work, which the seconds of the clock include.",
         ("explain",),
+    ),
+    Section(
+        "Explanations beside the package lime",
+        "The same text classifier, the same number of samples; utterances of 6 to 20 different words, drawn "
+        "from the transcripts of CMU-MOSI. Both weigh samples by the same kernel and "
+        "fit the same ridge; lime draws others.",
+        ("lime_package",),
     ),
     Section(
         "The service under kills and load",

@@ -77,6 +77,25 @@ def test_an_explanation_goes_into_the_timeline_and_the_report(
     assert "audio" in affectline("explain", talk, "--report").out
 
 
+def test_checkpoints_stand_side_by_side_and_the_timeline_stays(
+    affectline: Affectline, talk: Path, tiny: Path
+) -> None:
+    pytest.importorskip("resvg_py")
+    before = (talk / "a" / "timeline.json").read_bytes()
+    ran = affectline(
+        "explain", talk / "a", "--utterance", "u0002", "--emotion", "fear", "--samples", 30, "--quick",
+        "--beside", f"{tiny},{tiny}:text", "--png", "--json",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    heard, read = ran.json
+    assert [e["emotion"] for e in heard["explanations"]] == ["fear"]
+    assert (read["name"], read["reason"]) == ("tiny: text alone", "it sees nothing of this utterance")
+    svg = (talk / "a" / "u0002-beside.svg").read_text(encoding="utf-8")
+    assert svg.index(">tiny: ") < svg.index(">tiny: text alone: it sees nothing")
+    assert (talk / "a" / "u0002-beside.png").read_bytes().startswith(b"\x89PNG")
+    assert (talk / "a" / "timeline.json").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("more", "message", "code"),
     [
@@ -85,6 +104,10 @@ def test_an_explanation_goes_into_the_timeline_and_the_report(
         (("--utterance", "u0001", "--modality", "video"), "has no picture", 1),
         (("--utterance", "u0001", "--modality", "smell"), "no modality 'smell'", 2),
         (("--utterance", "u0001", "--method", "grad"), "no method 'grad'", 2),
+        (("--utterance", "u0001", "--method", "ig"), "do not lead from the answers of", 1),
+        (("--utterance", "u0001", "--beside", "nothing"), "no checkpoint 'nothing'", 1),
+        (("--utterance", "u0001", "--beside", "base:smell"), "no modality 'smell'", 2),
+        (("--utterance", "all", "--beside", "base"), "--beside takes one utterance", 2),
         (("--utterance", "u0001", "--samples", "3"), "3 samples cannot weigh", 1),
         (("--report",), "was judged; make some with", 1),
         ((), "needs a timeline and an utterance", 2),

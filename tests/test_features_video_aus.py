@@ -4,8 +4,11 @@ import sys
 
 import numpy as np
 import pytest
+from explain_makers import model
 from package_makers import Detectorv1, put_feat
 
+from affectline.explain import explain
+from affectline.explain.units import units as held_units
 from affectline.features import extract, video_aus
 from affectline.features.video_aus import UNITS, ActionUnits
 from affectline.media import MemoryClip
@@ -43,6 +46,31 @@ def test_the_units_are_the_twelve_of_jaa_net_in_their_order():
     [first, *_] = units()
     assert tuple(f"AU{n:02}" for n in (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)) == UNITS
     assert first.tolist() == [-1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24]
+
+
+def test_units_are_held_still_one_by_one_and_the_detector_runs_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a model of one unit answers is told by that unit alone."""
+    pictures = np.zeros((16, 40, 60, 3), np.uint8)
+    clip = MemoryClip(None, 16000, pictures, 10.0)
+    talk = Conversation("c", (Utterance(id="u", speaker="A", clip=clip),))
+    perturbation = held_units(talk, 0)
+    ran: list[int] = []
+    found = ActionUnits._found
+    monkeypatch.setattr(ActionUnits, "_found", lambda self, *a: ran.append(1) or found(self, *a))
+
+    def score(conversation: Conversation, index: int) -> dict[str, float]:
+        seen = extract([conversation], [ActionUnits()])[index][0]["video.aus"]
+        return {"joy": float(seen[:, UNITS.index("AU12")].mean()) / 24}
+
+    explained = explain(perturbation, model(score), emotions=["joy"], samples=60)
+    assert explained.top("joy", 1) == ["AU12 lip corner puller"]
+    assert explained.weights["joy"].max() == pytest.approx(0.5, abs=0.05)  # the unit is 12
+    assert np.sort(abs(explained.weights["joy"]))[-2] < 0.05
+    assert sum(ran) <= 3
+    half = perturbation.judge(np.arange(12) != 6).utterances[0].clip
+    assert half is not None
+    (row, *_) = extract([talk.edit(0, clip=half)], [ActionUnits()])[0][0]["video.aus"]
+    assert row.tolist() == [-1, 2, 4, 6, 7, 10, 0.5, 14, 15, 17, 23, 24]
 
 
 def test_the_largest_face_is_taken_and_frames_without_one_are_left_out():

@@ -30,6 +30,7 @@ HEAVY = {
     "lightning_fabric": set(),
     "opensmile": set(),
     "pyannote": set(),
+    "resvg_py": set(),
     "silero_vad": set(),
     "skimage": set(),
     "sklearn": set(),

@@ -8,23 +8,28 @@ from pathlib import Path
 from typing import Any
 
 from affectline import explain
+from affectline.analyze.attention import watched
 from affectline.analyze.recordings import is_transcript, sha256_of
+from affectline.analyze.soft import ABSENT, Soft
 from affectline.checkpoint import Checkpoint
 from affectline.checkpoint.asking import Asked, randomised
 from affectline.checkpoint.vectors import Vectors
-from affectline.explain import Answers, Explanation
+from affectline.explain import Answers, Explanation, gradients
+from affectline.explain.attention import Attention
 from affectline.explain.faithfulness import ORDERS, Judged, judge
 from affectline.explain.modalities import modalities
 from affectline.explain.regions import regions
 from affectline.explain.sounds import sounds
 from affectline.explain.surrogate import METHODS
+from affectline.explain.units import UNITS_OF, units
 from affectline.explain.words import words
 from affectline.features import Extractor
+from affectline.features.video_aus import ActionUnits
 from affectline.media import FileClip
 from affectline.nn.mtcnn import MTCNN
 from affectline.segment.faces import attach
 from affectline.timeline import Entry, Timeline
-from affectline.types import Conversation, Modality, Utterance
+from affectline.types import Conversation, Modality, Utterance, modality_of
 
 Progress = Callable[[str, float], None]
 """Is told what is being explained, and the share of it that is done."""
@@ -39,6 +44,7 @@ BATCH = {Modality.TEXT: 64, Modality.AUDIO: 64, Modality.VIDEO: 32}
 class Wanted:
     """What is to be explained, and how.
 
+    `method`: "lime" and "shap" take any model, "ig" (integrated gradients) one that `Soft` leads through.
     `emotions`: None: those that hold, else the strongest. `modalities`: None: those that were used. `around`:
     how many turns before and after may have mattered too. `regions`: of the picture, as
     `affectline.explain.regions` has them; None: the face, or the scene where there is none and the model sees
@@ -59,8 +65,8 @@ class Wanted:
     until_stable: bool = True
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ValueError(f"there is no method {self.method!r}; there are {', '.join(METHODS)}")
+        if self.method not in (methods := (*METHODS, gradients.METHOD)):
+            raise ValueError(f"there is no method {self.method!r}; there are {', '.join(methods)}")
         if self.samples < 1 or self.around < 0:
             raise ValueError(
                 f"samples is {self.samples} and around is {self.around}; they are over 0, and 0 or more"
@@ -120,8 +126,22 @@ class Explainer:
             raise ValueError(f"nothing of utterance {utterance!r} can be explained")
         return found
 
+    def watched(self, utterance: str) -> list[Attention]:
+        """Where the model looked, of one that has attention between modalities; of any other nothing.
+
+        Raises:
+            ValueError: no utterance has this id.
+        """
+        index = explain.find(self.conversation, utterance)
+        try:
+            return watched(self.checkpoint, self.conversation, index, self.asked.memo)
+        except ValueError:
+            return []
+
     def _one(self, index: int, modality: Modality, wanted: Wanted, progress: Progress) -> Explanation:
         perturbation = self._perturbation(index, modality, wanted)
+        if wanted.method == gradients.METHOD:
+            return self._integrated(perturbation, modality, wanted, progress)
         batch, count = BATCH[modality], wanted.samples
 
         def told(of: int) -> Callable[[int], None]:
@@ -153,13 +173,46 @@ class Explainer:
             ),
         )
 
+    def _integrated(
+        self, perturbation: Judged, modality: Modality, wanted: Wanted, progress: Progress
+    ) -> Explanation:
+        """By gradients, which need the network itself."""
+        emotions = Answers(perturbation, self.asked, wanted.emotions).emotions
+        progress(str(modality), 0.0)
+
+        def of(asked: Asked) -> Explanation:
+            soft = Soft(asked.checkpoint, perturbation, emotions, asked.memo)
+            return gradients.integrated(perturbation, soft, emotions, absent=ABSENT[modality])
+
+        found = of(self.asked)
+        if not wanted.judged:
+            return found
+        progress(f"{modality}: is it faithful?", 0.0)
+        return judge(
+            found,
+            perturbation,
+            self.asked,
+            orders=ORDERS,
+            stability=False,
+            randomised=of(self.shuffled),
+            batch=BATCH[modality],
+        )
+
     def _perturbation(self, index: int, modality: Modality, wanted: Wanted) -> Judged:
         if modality is Modality.TEXT:
             return words(self.conversation, index, around=wanted.around, turns=True)
         if modality is Modality.AUDIO:
             return sounds(self.conversation, index)
+        streams = {_read(e) for e in self.checkpoint.extractors}
+        seen = {s for s in streams if modality_of(s) is Modality.VIDEO}
+        if wanted.regions == UNITS_OF or (wanted.regions is None and seen == {ActionUnits.stream}):
+            if ActionUnits.stream not in streams:
+                raise ValueError(
+                    f"{self.checkpoint.name!r} reads no action units; explain regions of the face"
+                )
+            return units(self.conversation, index)
         faceless = self.conversation.utterances[index].face is None
-        scene = faceless and any(_read(e) in SCENES for e in self.checkpoint.extractors)
+        scene = faceless and any(stream in SCENES for stream in streams)
         return regions(self.conversation, index, kind=wanted.regions or ("scene" if scene else "superpixels"))
 
 
@@ -180,7 +233,9 @@ def explained(
     """The timeline of a conversation with every utterance explained of which anything can be."""
     explainer = Explainer(checkpoint, conversation)
     found: list[Explanation] = []
+    looked: list[Attention] = []
     for n, utterance in enumerate(conversation):
+        looked += explainer.watched(utterance.id)
         try:
             found += explainer.explain(
                 utterance.id, wanted, note=lambda text, id=utterance.id: note(f"{id}: {text}")
@@ -188,7 +243,7 @@ def explained(
         except ValueError as error:
             note(f"{utterance.id}: {error}")
         progress("explanations", (n + 1) / len(conversation))
-    return with_explanations(timeline, found)
+    return with_explanations(timeline, found, looked)
 
 
 def rebuilt(
@@ -243,11 +298,18 @@ def _utterance(entry: Entry, recording: FileClip | None) -> Utterance:
     )
 
 
-def with_explanations(timeline: Timeline, found: Sequence[Explanation]) -> Timeline:
-    """The timeline with these; one of the same modality, emotion and method gives way to the newer."""
+def with_explanations(
+    timeline: Timeline, found: Sequence[Explanation], looked: Sequence[Attention] = ()
+) -> Timeline:
+    """The timeline with these; one of the same modality, emotion and method gives way to the newer.
+
+    So does attention to another of what looked the same.
+    """
     fresh: dict[str, list[dict[str, Any]]] = {}
     for one in found:
         fresh.setdefault(one.utterance, []).extend(one.documents())
+    for one in looked:
+        fresh.setdefault(one.utterance, []).append(one.document())
 
     def merged(entry: Entry) -> Entry:
         new = fresh.get(entry.id, [])
@@ -259,7 +321,7 @@ def with_explanations(timeline: Timeline, found: Sequence[Explanation]) -> Timel
 
 
 def _key(document: Any) -> tuple[Any, ...]:
-    return tuple(document.get(name) for name in ("modality", "emotion", "method"))
+    return tuple(document.get(name) for name in ("modality", "emotion", "method", "looks"))
 
 
 def timelines(paths: Sequence[Path]) -> Iterator[Path]:

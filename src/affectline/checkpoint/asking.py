@@ -43,6 +43,15 @@ class Asked:
         (predictions,) = self._answered([conversation], seen, features)
         self._known = {id(u): (u, p) for u, p in zip(conversation, predictions, strict=True)}  # by identity
 
+    @property
+    def checkpoint(self) -> Checkpoint:
+        return self._checkpoint
+
+    @property
+    def memo(self) -> dict[str, Array]:
+        """What extractors made of the conversation as it is, as `extract` takes it."""
+        return self._kept
+
     def __call__(self, conversations: Sequence[Conversation]) -> list[list[Prediction]]:
         passing = ChainMap[str, Array]({}, self._kept)  # writes go to the first
         if self._checkpoint.model.context:

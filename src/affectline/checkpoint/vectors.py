@@ -90,6 +90,11 @@ class Vectors:
         return source
 
     @property
+    def network(self) -> LateFusion:
+        """What the branch is of."""
+        return self._encoder.model
+
+    @property
     def _encoder(self) -> "_Encoder":
         return _encoder(self.checkpoint, self.modality)
 

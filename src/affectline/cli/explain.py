@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from affectline.analyze import Analyzer
     from affectline.analyze.explaining import Wanted
     from affectline.explain import Explanation
+    from affectline.explain.attention import Attention
     from affectline.timeline import Timeline
 
 TOP = 3  # parts that speak most for an emotion, and as many against it, in the terminal
@@ -32,14 +33,16 @@ def explain(
     modality: Annotated[
         str | None, arg(metavar="LIST", help_behavior_hint="(default: those that were used)")
     ] = None,
-    method: Annotated[str, arg(metavar="lime|shap")] = "lime",
+    method: Annotated[str, arg(metavar="lime|shap|ig")] = "lime",
     samples: Annotated[int, arg(metavar="N")] = 1000,
     around: Annotated[int, arg(metavar="N")] = 0,
     regions: Annotated[
-        str | None, arg(metavar="superpixels|parts|scene", help_behavior_hint="(default: by the model)")
+        str | None, arg(metavar="superpixels|parts|scene|units", help_behavior_hint="(default: by the model)")
     ] = None,
     quick: Annotated[bool, arg(help_behavior_hint="")] = False,
     pictures: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="")] = None,
+    png: Annotated[bool, arg(help_behavior_hint="")] = False,
+    beside: Annotated[str | None, arg(metavar="LIST", help_behavior_hint="")] = None,
     checkpoint: Annotated[
         str | None, arg(metavar="NAME|DIR", help_behavior_hint="(default: the timeline's)")
     ] = None,
@@ -56,6 +59,7 @@ def explain(
 
       affectline explain talk.affectline --utterance u0003
       affectline explain talk.affectline --utterance u0003 --emotion joy --modality text,video --method shap
+      affectline explain talk.affectline --utterance u0003 --beside base,base:text,runs/multiemo --quick
       affectline explain runs/ --report
 
     Args:
@@ -63,12 +67,16 @@ def explain(
         utterance: The id of what is explained, as the timeline has it; all of them: all.
         emotion: Which emotions are explained.
         modality: Of text, audio, video.
-        method: LIME, or KernelSHAP.
+        method: LIME, KernelSHAP, or integrated gradients: quick, of words and faces alone.
         samples: How many changes the model is asked about at most; it stops once the weights are stable.
         around: Turns before and after whose words may have mattered too.
-        regions: Of the picture: superpixels of the face, its named parts, or superpixels of the scene.
+        regions: Of the picture: superpixels of the face, its named parts, superpixels of the scene, or action
+            units where the model reads these.
         quick: Leave out how far it can be trusted, which takes about three times as long.
         pictures: Write each explanation as an SVG file to this folder.
+        png: And as PNG.
+        beside: These checkpoints on the utterance, side by side in one picture; NAME:text is one that has the
+            words alone, NAME:text+audio one that sees nothing. The timeline stays as it is.
         checkpoint: Where the timeline's checkpoint is now.
         report: Say of all explanations in these timelines how many are better than random ones.
         device: What computes: auto takes cuda, mps or cpu.
@@ -101,7 +109,14 @@ def explain(
         raise UsageError(
             f"there are {len(paths)} timelines and {utterance!r} is an utterance of one; name it"
         )
-    return _explain(paths[0], str(utterance), wanted, checkpoint, device, pictures=pictures, as_json=json)
+    if beside:
+        from affectline.cli.explain_beside import side_by_side
+
+        where = pictures or paths[0].parent
+        return side_by_side(paths[0], str(utterance), wanted, beside, device, where, png=png, as_json=json)
+    return _explain(
+        paths[0], str(utterance), wanted, checkpoint, device, pictures=pictures, png=png, as_json=json
+    )
 
 
 def _explain(
@@ -112,6 +127,7 @@ def _explain(
     device: str,
     *,
     pictures: Path | None,
+    png: bool,
     as_json: bool,
 ) -> int:
     from affectline.analyze.explaining import with_explanations
@@ -126,18 +142,22 @@ def _explain(
     with terminal.Stages() as stages:
         stages.begin(str(path))
         analyzer = _analyzer(timeline, checkpoint, device)
-        found = _found(analyzer, timeline, utterance, wanted, stages=stages)
-    explained = with_explanations(timeline, found)
+        found, looked = _found(analyzer, timeline, utterance, wanted, stages=stages)
+    explained = with_explanations(timeline, found, looked)
     page = path.with_name("report.html")
     write_html(explained, page)
     explained.write(path)
-    drawn = _draw(explained, found, pictures) if pictures else []
+    drawn = _draw(explained, found, pictures, png=png) if pictures else []
     documents = [{"utterance": e.utterance, **d} for e in found for d in e.documents()]
+    documents += [{"utterance": a.utterance, **a.document()} for a in looked]
     if as_json:
         print(to_json.dumps(documents, allow_nan=False))
         return 0
     for one in found:
         _show(one)
+    for one in looked:
+        most = ", ".join(f"{who} {what} {share:.0%}" for who, what, share in one.most())
+        print(f"  {one.utterance}: {one.looks} looked most at {most}")
     for file in (path, page, *drawn):
         print(f"  {file}")
     return 0
@@ -145,34 +165,34 @@ def _explain(
 
 def _found(
     analyzer: "Analyzer", timeline: "Timeline", utterance: str, wanted: "Wanted", *, stages: terminal.Stages
-) -> "list[Explanation]":
-    """Of one utterance, or of all of which anything can be explained."""
+) -> "tuple[list[Explanation], list[Attention]]":
+    """Of one utterance, or of all of which anything can be explained; and where the model looked."""
     from affectline.analyze.explaining import Explainer, rebuilt
 
     explainer = Explainer(analyzer.checkpoint, rebuilt(timeline, lambda: analyzer.detector, stages))
     found: list[Explanation] = []
+    looked: list[Attention] = []
     for name in [u.id for u in timeline.utterances] if utterance == "all" else [utterance]:
         stages.begin(name)
         try:
             found += explainer.explain(name, wanted, progress=stages, note=stages.say)
+            looked += explainer.watched(name)
         except ValueError as error:
             if utterance != "all":
                 raise
             stages.say(f"{name}: {error}")
-    return found
+    return found, looked
 
 
-def _draw(timeline: "Timeline", found: "Sequence[Explanation]", folder: Path) -> list[Path]:
-    from affectline.files import atomic_write
+def _draw(timeline: "Timeline", found: "Sequence[Explanation]", folder: Path, *, png: bool) -> list[Path]:
     from affectline.report import colours_of
-    from affectline.report.explained import figures
+    from affectline.report.pictures import pictures, write
 
     done: list[Path] = []
     for name in dict.fromkeys(one.utterance for one in found):
         entry = next(u for u in timeline.utterances if u.id == name)
-        for figure in figures(entry, colours_of(timeline)):
-            done.append(folder / f"{name}-{figure.modality}-{figure.method}.svg")
-            atomic_write(done[-1], figure.svg)
+        for figure in pictures(entry, colours_of(timeline)):
+            done += write(figure.svg, folder / f"{name}-{figure.modality}-{figure.method}", as_png=png)
     return done
 
 

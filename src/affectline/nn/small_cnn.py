@@ -3,7 +3,7 @@
 import math
 
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Real
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, relu
 
@@ -100,7 +100,7 @@ class FaceNet(nn.Module):
 
 
 def standardise(
-    faces: UInt8[Tensor, "face height width 3"], size: int
+    faces: Real[Tensor, "face height width 3"], size: int
 ) -> Float[Tensor, "face 1 {size} {size}"]:
     """Grey, `size` pixels wide, and of zero mean and unit deviation within each picture."""
     grey = faces.to(torch.float32).mean(dim=-1).unsqueeze(1)

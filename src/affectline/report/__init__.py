@@ -23,7 +23,8 @@ from rich.text import Text
 
 from affectline.exports import emotions_of
 from affectline.files import atomic_write, relative_to
-from affectline.report.explained import INK, figures
+from affectline.report.explained import INK
+from affectline.report.pictures import pictures
 from affectline.timeline import Entry, Timeline
 from affectline.types import Modality
 
@@ -90,7 +91,7 @@ def colours_of(timeline: Timeline) -> dict[str, str]:
 
 def _explained(timeline: Timeline, colours: Mapping[str, str]) -> list[dict[str, Any]]:
     """The utterances that are explained, each with its pictures."""
-    found = [(u, figures(u, colours)) for u in timeline.utterances]
+    found = [(u, pictures(u, colours)) for u in timeline.utterances]
     return [
         {"entry": u, "speaker": timeline.speaker(u.speaker).label, "figures": drawn}
         for u, drawn in found

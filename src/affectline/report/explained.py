@@ -17,6 +17,7 @@ LINE, GAP, SIZE = 26, 5, 15  # of words: height of a line, between them, of a le
 WAVE, ROW = 56, 14  # heights of a waveform and of a component's row
 FACE = 168  # side of a face
 BAR = 20
+ATTENTION = "attention"  # the modality of what `affectline.report.attended` draws
 SHOWN = 0.08  # of the largest weight: what is smaller is not drawn
 NARROW, WIDE = set("iljtfrI.,:;'!|()[]- "), set("mwMW@%&")
 INK = "#16202c"
@@ -24,13 +25,31 @@ INK = "#16202c"
 
 @dataclass(frozen=True)
 class Figure:
-    """What one modality of an utterance says for one or more emotions; `title` and `notes` are plain text."""
+    """What one modality of an utterance says for one or more emotions; `title` and `notes` are plain text.
+
+    `said`: the same in words. `body`: what is drawn, in a box `WIDTH` wide and `height` high.
+    """
 
     modality: str
     method: str
     title: str
-    svg: str
+    said: str
+    height: float
+    body: str
     notes: tuple[str, ...]
+
+    @property
+    def svg(self) -> str:
+        return whole(self.height, self.said, self.body)
+
+
+def whole(height: float, said: str, body: str) -> str:
+    """A picture by itself."""
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:g}" width="{WIDTH}" '
+        f'height="{height:g}" color="{INK}" font-family="system-ui, sans-serif" role="img" '
+        f'aria-label="{escape(said)}">{body}</svg>'
+    )
 
 
 @dataclass(frozen=True)
@@ -71,6 +90,8 @@ def figures(entry: Entry, colours: Mapping[str, str]) -> list[Figure]:
     for n, document in enumerate(entry.explanations, start=1):
         where = f"{entry.id}: explanation {n}"
         modality, method = (take(document, name, str, where) for name in ("modality", "method"))
+        if modality == ATTENTION:
+            continue
         row = _row(document, colours, where)
         if row.pieces:
             groups.setdefault((modality, method), []).append(row)
@@ -78,16 +99,14 @@ def figures(entry: Entry, colours: Mapping[str, str]) -> list[Figure]:
 
 
 def _figure(entry: Entry, modality: str, method: str, rows: Sequence[_Row]) -> Figure:
-    draw = {"text": _words, "audio": _waves, "video": _faces}.get(modality, _bars)
+    seen = any(piece.region for row in rows for piece in row.pieces)
+    video = _faces if seen else _bars
+    draw = {"text": _words, "audio": _waves, "video": video}.get(modality, _bars)
     height, body = draw(entry, rows)
     what = {"text": "Words", "audio": "Sound", "video": "Picture"}.get(modality, "Modalities")
     said = "; ".join(f"{row.title}: {_strongest(row)}" for row in rows)
-    svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
-        f'height="{height}" color="{INK}" font-family="system-ui, sans-serif" role="img" '
-        f'aria-label="{escape(said)}">{body}</svg>'
-    )
-    return Figure(modality, method, f"{what} ({method})", svg, tuple(_note(row) for row in rows))
+    title = f"{what} ({method})"
+    return Figure(modality, method, title, said, height, body, tuple(_note(row) for row in rows))
 
 
 def _row(document: Mapping[str, Any], colours: Mapping[str, str], where: str) -> _Row:
@@ -124,6 +143,16 @@ def _strongest(row: _Row, count: int = 3) -> str:
     return ", ".join(f"{p.name} {p.weight:+.3f}" for p in best)
 
 
+def strongest(document: Mapping[str, Any]) -> str:
+    """Of one explanation, in words.
+
+    Raises:
+        ValueError: it does not hold what it must.
+    """
+    row = _row(document, {}, "an explanation")
+    return f"{document.get('modality')}, {row.title}: {_strongest(row)}"
+
+
 def _note(row: _Row) -> str:
     """How far it can be trusted, in a sentence."""
     d = row.document
@@ -155,7 +184,7 @@ def _style(piece: _Piece, colour: str) -> str:
     )
 
 
-def _text(x: float, y: float, text: str, *, size: int = 13, more: str = "") -> str:
+def text(x: float, y: float, text: str, *, size: int = 13, more: str = "") -> str:
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="currentColor" {more}>{escape(text)}</text>'
     )
@@ -163,7 +192,7 @@ def _text(x: float, y: float, text: str, *, size: int = 13, more: str = "") -> s
 
 def _head(row: _Row, y: float) -> str:
     swatch = f'<rect x="0" y="{y - 10:.1f}" width="11" height="11" rx="2" fill="{row.colour}"/>'
-    return swatch + _text(17, y, row.title, more='font-weight="600"')
+    return swatch + text(17, y, row.title, more='font-weight="600"')
 
 
 def _width(text: str) -> float:
@@ -182,7 +211,7 @@ def _words(entry: Entry, rows: Sequence[_Row]) -> tuple[float, str]:
         for piece in row.pieces:
             if piece.utterance not in ("", speaker):
                 speaker, x, y = piece.utterance, 0.0, y + (LINE if x else 0)
-                drawn.append(_text(0, y + 17, speaker, size=11, more='opacity="0.7"'))
+                drawn.append(text(0, y + 17, speaker, size=11, more='opacity="0.7"'))
                 x = 52
             width = min(_width(piece.name), WIDTH - 60.0)
             if x + width > WIDTH and x > 0:
@@ -191,7 +220,7 @@ def _words(entry: Entry, rows: Sequence[_Row]) -> tuple[float, str]:
             box = f'<rect x="{x:.1f}" y="{y + 2:.1f}" width="{width + 4:.1f}" height="{LINE - 4}" rx="3" '
             letters = f'textLength="{width:.1f}" lengthAdjust="spacingAndGlyphs"'
             drawn.append(f"<g>{title}{box}{_style(piece, row.colour)}/>")
-            drawn.append(_text(x + 2, y + 18, piece.name, size=SIZE, more=letters) + "</g>")
+            drawn.append(text(x + 2, y + 18, piece.name, size=SIZE, more=letters) + "</g>")
             x += width + GAP + 4
         y += LINE + 10
     return y, "".join(drawn)
@@ -222,15 +251,15 @@ def _waves(entry: Entry, rows: Sequence[_Row]) -> tuple[float, str]:
                     tip = f"<title>{escape(name)}, {start:.2f} s: {piece.weight:+.3f}</title>"
                     drawn.append(f'<rect {place} height="{ROW}" {_style(piece, row.colour)}>{tip}</rect>')
         drawn.append(_wave(row.document.get("envelope"), left, y + WAVE / 2))
-        drawn.append(_text(0, y + WAVE / 2 + 4, "all of the sound", size=12))
+        drawn.append(text(0, y + WAVE / 2 + 4, "all of the sound", size=12))
         y += WAVE + 4
         for name in names:
-            drawn.append(_text(0, y + ROW - 2, name, size=12))
+            drawn.append(text(0, y + ROW - 2, name, size=12))
             y += ROW + 2
         if entry.span is not None:
-            drawn.append(_text(left, y + 12, f"{entry.span.start:.1f} s", size=11, more='opacity="0.7"'))
+            drawn.append(text(left, y + 12, f"{entry.span.start:.1f} s", size=11, more='opacity="0.7"'))
             at_end = 'opacity="0.7" text-anchor="end"'
-            drawn.append(_text(WIDTH, y + 12, f"{entry.span.end:.1f} s", size=11, more=at_end))
+            drawn.append(text(WIDTH, y + 12, f"{entry.span.end:.1f} s", size=11, more=at_end))
         y += 24
     return y, "".join(drawn)
 
@@ -313,12 +342,12 @@ def _bars(_entry: Entry, rows: Sequence[_Row]) -> tuple[float, str]:
         for piece in row.pieces:
             long = max(1.0, reach * abs(piece.share))
             x = middle if piece.share > 0 else middle - long
-            drawn.append(_text(0, y + 14, piece.name))
+            drawn.append(text(0, y + 14, piece.name))
             drawn.append(
                 f'<rect x="{x:.1f}" y="{y + 3:.1f}" width="{long:.1f}" height="{BAR - 6}" '
                 f"{_style(piece, row.colour)}/>"
             )
-            drawn.append(_text(WIDTH - 60, y + 14, f"{piece.weight:+.3f}"))
+            drawn.append(text(WIDTH - 60, y + 14, f"{piece.weight:+.3f}"))
             y += BAR
         y += 12
     return y, "".join(drawn)
