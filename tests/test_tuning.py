@@ -9,6 +9,7 @@ import pytest
 import torch
 from analyze_makers import make_checkpoint
 from media_makers import make_sound
+from torch import nn
 
 from affectline.checkpoint import Checkpoint, load, save, trained
 from affectline.checkpoint.vectors import Vectors
@@ -18,7 +19,7 @@ from affectline.models import emoje
 from affectline.models.late_fusion import LateFusion
 from affectline.recipes import Tuning, train_recipe
 from affectline.recipes.mine import base
-from affectline.recipes.tuning import _begin, recipe_of
+from affectline.recipes.tuning import _begin, blend, recipe_of
 from affectline.types import EMOTIONS, LabelSpace, Modality
 
 CPU = Machines(device="cpu")
@@ -135,6 +136,14 @@ def test_networks_that_it_reads_by_go_along(tmp_path: Path, label: str) -> None:
     assert first.modalities == (Modality.AUDIO,)
     assert again.labels.names == (EMOTIONS if label == "sadness" else ("joy", "bored"))
     assert np.isfinite([*first.scores.values()]).all()
+
+
+def test_of_what_it_began_with_a_share_is_kept() -> None:
+    first, model = nn.Linear(2, 1), nn.Linear(2, 1)
+    begun, learnt = first.weight.detach().clone(), model.weight.detach().clone()
+    blend(model, trained(first), 0.25)
+    torch.testing.assert_close(model.weight.detach(), 0.25 * begun + 0.75 * learnt)
+    torch.testing.assert_close(first.weight.detach(), begun)
 
 
 def test_what_cannot_go_on_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from shutil import copytree
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from affectline import corpora
 from affectline.checkpoint import Checkpoint, Platt, load, load_trained, save, trained
@@ -22,7 +22,6 @@ from affectline.models.late_fusion import LateFusion
 from affectline.nn.ranks import leads
 from affectline.recipes import Data, Objective, Progress, Recipe, Tuning, featured, one_by_one, run
 from affectline.recipes.decisions import finish
-from affectline.recipes.encoders import blend
 from affectline.report import LICENCES
 from affectline.types import Conversation, LabelSpace
 
@@ -72,6 +71,18 @@ def train(
         made = replace(made, extractors=_carried(seen_whole(made.extractors, False), out))
         save(made, out, half=True)
     return made
+
+
+@torch.no_grad()
+def blend(model: nn.Module, first: Mapping[str, Tensor], kept: float) -> None:
+    """Move a model's weights back, by the share `kept`, to those that it began with.
+
+    What it knew before is lost last (WiSE-FT: Wortsman et al., Robust fine-tuning of zero-shot models, CVPR
+    2022, Eq. 1).
+    """
+    for name, weights in trained(model).items():
+        if name in first and weights.is_floating_point():
+            weights.lerp_(first[name].to(weights), kept)
 
 
 def recipe_of(tuning: Tuning, before: Checkpoint, labels: LabelSpace) -> Recipe:
