@@ -64,8 +64,9 @@ def test_units_are_held_still_one_by_one_and_the_detector_runs_once(monkeypatch:
 
     explained = explain(perturbation, model(score), emotions=["joy"], samples=60)
     assert explained.top("joy", 1) == ["AU12 lip corner puller"]
-    assert explained.weights["joy"].max() == pytest.approx(0.5, abs=0.05)  # the unit is 12
-    assert np.sort(abs(explained.weights["joy"]))[-2] < 0.05
+    weights = explained.weights["joy"]
+    assert weights.max() == pytest.approx(0.5, abs=0.12)  # the unit is 12; the ridge makes it less
+    assert weights.max() > 4 * np.sort(abs(weights))[-2]
     assert sum(ran) <= 3
     half = perturbation.judge(np.arange(12) != 6).utterances[0].clip
     assert half is not None
