@@ -42,7 +42,7 @@ class Mark:
 def elan(path: Path) -> list[Mark]:
     """ELAN's .eaf. A tier without "@" is of its participant and its annotator, where it names them."""
     try:
-        from pympi.Elan import Eaf
+        from pympi.Elan import Eaf  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ImportError(f"ELAN's files are read by pympi-ling: {EXTRA}") from error
     try:
@@ -69,8 +69,8 @@ def _of_tier(file: object, tier: str) -> list[Mark]:
 def praat(path: Path) -> list[Mark]:
     """Praat's .TextGrid, long or short; empty intervals are no marks, and points neither."""
     try:
-        from praatio import textgrid
-        from praatio.utilities.errors import PraatioException
+        from praatio import textgrid  # pyright: ignore[reportMissingImports]
+        from praatio.utilities.errors import PraatioException  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ImportError(f"TextGrids are read by praatio: {EXTRA}") from error
     try:

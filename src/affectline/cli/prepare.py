@@ -109,7 +109,8 @@ def _write_table(folder: Path, files: Sequence[Path]) -> None:
         rows += annotations.rows(read, clip, path.stem)
         _tell(path, read, clip)
     buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, mine.COLUMNS)
+    columns: list[str] = [*mine.COLUMNS]
+    writer = csv.DictWriter(buffer, columns)
     writer.writeheader()
     writer.writerows(rows)
     atomic_write(target, buffer.getvalue())
