@@ -160,6 +160,15 @@ def test_a_job_is_run_again_with_other_modalities(client: TestClient, done: dict
     _refused(large, 413, "100 kB")
 
 
+def test_a_timeline_by_fewer_modalities_needs_what_the_model_saw(client: TestClient, done: dict) -> None:
+    link = f"{BASE}/jobs/{done['id']}/timeline"
+    assert client.get(link).text == client.get(done["links"]["results"]["json"]).text
+    _refused(client.get(link, params={"modalities": "text,audio"}), 409, "/rerun")
+    _refused(client.get(link, params={"modalities": "smell"}), 422, "modalities")
+    _refused(client.get(f"{BASE}/jobs/none/timeline", params={"modalities": "text"}), 404)
+    assert client.app.state.service.helper.process is None  # pyright: ignore
+
+
 def test_events_follow_a_job_to_its_end(client: TestClient) -> None:
     job = send(client, "sleep 0.5")
     text = client.get(job["links"]["events"]).text
@@ -400,6 +409,10 @@ def test_the_real_analysis_takes_the_demo_and_refuses_what_is_hostile(tmp_path: 
         over = {name: ended(client, job, 120) for name, job in sent.items()}
         assert {name: j["state"] for name, j in over.items()} == dict.fromkeys(hostile, "failed")
         timeline = client.get(demo["links"]["results"]["json"]).json()
+        link = f"{demo['links']['self']}/timeline"
+        assert client.get(link, params={"modalities": "text"}).json() == timeline
+        refusal = client.get(link, params={"modalities": ["text", "audio"]})
+        _refused(refusal, 409, "modalities: audio; the analysis used text")
         for job in over.values():
             assert str(tmp_path) not in job["reason"]
             assert client.get(job["links"]["recording"]).status_code == 409

@@ -231,6 +231,19 @@ def _scores(scores: Mapping[str, float], labels: Sequence[str]) -> dict[str, flo
     return {name: round(float(scores[name]), 4) for name in labels if name in scores}
 
 
+def judged(prediction: Prediction, labels: Sequence[str]) -> dict[str, Any]:
+    """The fields of an entry that a model gives, rounded as they are written."""
+    return {
+        "modalities": tuple(m for m in Modality if m in prediction.modalities),
+        "scores": _scores(prediction.scores, labels),
+        "emotions": tuple(sorted(prediction.emotions, key=lambda e: (-prediction.scores.get(e, 0), e))),
+        "valence": round(prediction.valence, 4),
+        "uncertainty": round(prediction.uncertainty, 4),
+        "abstained": prediction.abstained,
+        "by_modality": {m: _scores(s, labels) for m, s in prediction.by_modality.items()},
+    }
+
+
 def _entry(utterance: Utterance, prediction: Prediction, labels: Sequence[str]) -> Entry:
     return Entry(
         id=utterance.id,
@@ -239,13 +252,7 @@ def _entry(utterance: Utterance, prediction: Prediction, labels: Sequence[str]) 
         text=utterance.text,
         text_source="none" if utterance.text is None else utterance.text_source,
         words=tuple(Word(w.text, w.span and _span(w.span)) for w in utterance.words),
-        modalities=tuple(m for m in Modality if m in prediction.modalities),
-        scores=_scores(prediction.scores, labels),
-        emotions=tuple(sorted(prediction.emotions, key=lambda e: (-prediction.scores.get(e, 0), e))),
-        valence=round(prediction.valence, 4),
-        uncertainty=round(prediction.uncertainty, 4),
-        abstained=prediction.abstained,
-        by_modality={m: _scores(s, labels) for m, s in prediction.by_modality.items()},
+        **judged(prediction, labels),
         warnings=utterance.warnings if prediction.modalities else (*utterance.warnings, NOTHING),
         face=None if utterance.face is None else _face(utterance.face, utterance.span),
     )

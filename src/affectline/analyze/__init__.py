@@ -11,14 +11,16 @@ import torch
 from affectline import __version__, checkpoint
 from affectline.analyze.kept import Kept
 from affectline.analyze.recordings import is_transcript, sha256_of
-from affectline.checkpoint import Checkpoint, subset
+from affectline.analyze.subsets import not_used
+from affectline.checkpoint import Checkpoint
+from affectline.checkpoint.seen import answered
 from affectline.media import FileClip, Recording
 from affectline.nn.mtcnn import MTCNN
 from affectline.segment import FasterWhisper, transcribe
 from affectline.segment.faces import attach
 from affectline.segment.speakers import Diariser, Pyannote, by_voice
 from affectline.timeline import Source, Timeline
-from affectline.types import Conversation, Modality, Prediction
+from affectline.types import Conversation, Modality
 
 Progress = Callable[[str, float], None]
 """Is told a stage (reading, speech, speakers, words, faces, emotions) and the share of it that is done."""
@@ -157,19 +159,22 @@ class Analyzer:
         unused = [m for m in Modality if m not in options.modalities]
         conversation = conversation.without(*unused) if unused else conversation
         progress("emotions", 0.0)
-        (predictions,) = self.checkpoint.predict(
-            [conversation],
+        predictions, seen = answered(
+            self.checkpoint,
+            conversation,
             memo=kept.features if kept else None,
             progress=partial(progress, "emotions"),
         )
+        if kept and kept.seen and seen:
+            seen.write(kept.seen)
         return conversation, Timeline.of(
             conversation,
             predictions,
             source=Source(str(recording), sha256(), facts.duration if facts else None),
             labels=self.checkpoint.labels.names,
             checkpoint={"name": self.checkpoint.name, "sha256": self.checkpoint.sha256},
-            thresholds=self._thresholds(predictions),
-            warnings=_warnings(conversation, facts, unused),
+            thresholds=self.checkpoint.thresholds_of(predictions),
+            warnings=_warnings(conversation, facts, options.modalities),
             settings=options.settings(transcript),
         )
 
@@ -213,12 +218,6 @@ class Analyzer:
         if clip is None or not clip.has_video or Modality.VIDEO not in options.modalities:
             return conversation
         return kept.conversation("seen", made_of, clip, with_faces) if kept else with_faces()
-
-    def _thresholds(self, predictions: Sequence[Prediction]) -> dict[str, float]:
-        """Those of the modalities that were there, where these are the same in every utterance."""
-        found = {self.checkpoint.thresholds.get(subset(p.modalities)) for p in predictions}
-        values = found.pop() if len(found) == 1 else None
-        return dict(zip(self.checkpoint.labels.names, values, strict=True)) if values else {}
 
 
 def modalities_of(names: Sequence[str]) -> tuple[Modality, ...]:
@@ -267,18 +266,18 @@ def _words_of(recording: Path, transcript: Path | None, options: Options) -> Pat
 
 
 def _warnings(
-    conversation: Conversation, facts: Recording | None, unused: Sequence[Modality]
+    conversation: Conversation, facts: Recording | None, modalities: Sequence[Modality]
 ) -> tuple[str, ...]:
     if facts is None:
         return ()
     told = any(warning.startswith("no sound") for warning in conversation.warnings)
-    looked = facts.has_video and Modality.VIDEO not in unused
+    looked = facts.has_video and Modality.VIDEO in modalities
     seen = any(utterance.face is not None for utterance in conversation)
     return (
         *facts.warnings,
         *([] if facts.has_audio or told else ["no sound"]),
         *(["no face found in any utterance"] if looked and not seen else []),
-        *([f"not used, as asked: {', '.join(unused)}"] if unused else []),
+        *not_used(modalities),
     )
 
 

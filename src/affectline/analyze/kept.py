@@ -16,11 +16,12 @@ from affectline.types import Clip, Conversation, FaceTrack, Span, Utterance, Wor
 class Kept:
     """A folder of one recording: its conversation after each stage as JSON, and its features.
 
-    It holds words and crops of faces, so it lies beside the recording and goes with it.
+    It holds words and crops of faces, so it lies beside the recording and goes with it. `seen`: where is
+    written what the model saw of an analysis (`affectline.checkpoint.seen`); None: nowhere.
     """
 
-    def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: Path | str, seen: Path | None = None) -> None:
+        self.folder, self.seen = Path(folder), seen
         self.features = Remembered(self.folder / "features")
 
     def conversation(

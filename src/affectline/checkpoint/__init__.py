@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -41,7 +41,7 @@ from affectline.features.video_frames import Pixels
 from affectline.features.video_scene import Scene
 from affectline.features.video_visextnet import VisExtNet
 from affectline.files import atomic_write
-from affectline.models import MODELS, Inferred, infer
+from affectline.models import MODELS, Inferred, averaged, first_of, infer, window_by_window
 from affectline.shipped import installed
 from affectline.types import Conversation, LabelSpace, Modality, Prediction, modality_of
 
@@ -95,10 +95,25 @@ class Checkpoint:
         A model without context sees a few utterances at a time, so that an hour of video never is in memory,
         unless there is a `memo`: as in `extract`.
         """
+        flat = [
+            p
+            for windows, features, out in self.answers(conversations, memo=memo, progress=progress)
+            for p in self.judge(averaged(out, first_of(windows)), lengths_of(windows, features))
+        ]
+        rest = iter(flat)
+        return [list(islice(rest, len(c))) for c in conversations]
+
+    def answers(
+        self,
+        conversations: Sequence[Conversation],
+        *,
+        memo: MutableMapping[str, Array] | None = None,
+        progress: Callable[[float], None] = lambda _share: None,
+    ) -> Iterator[tuple[list[Conversation], list[list[Features]], Inferred]]:
+        """A few utterances at a time: the windows that the model sees, their features, and its answers."""
         spoken = [c for c in conversations if len(c)]
         pieces = spoken if self.model.context else [p for c in spoken for p in _pieces(c)]
         size = 1 if self.model.context else CHUNK
-        flat: list[Prediction] = []
         for start in range(0, len(pieces), size):
             chunk = pieces[start : start + size]
             seen = [w for c in chunk for w in self.windows(c)] if self.windows else chunk
@@ -107,10 +122,9 @@ class Checkpoint:
                 share = (self._streams.index(stream) + done / max(1, todo)) / len(self._streams)
                 progress((start + size * share) / len(pieces))
 
-            flat += self.decode(seen, extract(seen, self.extractors, memo=memo, progress=told))
+            features = extract(seen, self.extractors, memo=memo, progress=told)
+            yield seen, features, window_by_window(self.model, seen, features, self.labels, size=CHUNK)
             progress((start + len(chunk)) / len(pieces))
-        rest = iter(flat)
-        return [list(islice(rest, len(c))) for c in conversations]
 
     @property
     def _streams(self) -> list[str]:
@@ -142,6 +156,12 @@ class Checkpoint:
         return [
             replace(p, abstained=bool(a)) for p, a in zip(predictions, self.abstention(rows), strict=True)
         ]
+
+    def thresholds_of(self, predictions: Sequence[Prediction]) -> dict[str, float]:
+        """Those of the modalities that were there, where these are the same in every utterance."""
+        found = {self.thresholds.get(subset(p.modalities)) for p in predictions}
+        values = found.pop() if len(found) == 1 else None
+        return dict(zip(self.labels.names, values, strict=True)) if values else {}
 
     def _probabilities(self, logits: np.ndarray, keys: Sequence[str]) -> np.ndarray:
         """`keys`: by which each row is calibrated."""

@@ -49,7 +49,6 @@ class Inferred:
     ratings: Float[np.ndarray, "utterance classes"]
 
 
-@torch.inference_mode()
 def infer(
     model: nn.Module,
     conversations: Sequence[Conversation],
@@ -63,6 +62,21 @@ def infer(
 
     Windows of one utterance, which stand on end, are answered as one: see `averaged`.
     """
+    found = window_by_window(model, conversations, features, labels, size=size, progress=progress)
+    return averaged(found, first_of(conversations))
+
+
+@torch.inference_mode()
+def window_by_window(
+    model: nn.Module,
+    conversations: Sequence[Conversation],
+    features: Sequence[Sequence[Features]],
+    labels: LabelSpace,
+    *,
+    size: int = 64,
+    progress: Callable[[float], None] = lambda _share: None,
+) -> Inferred:
+    """As `infer`, but every window is answered by itself."""
     device = next(model.parameters()).device
     lengths = [sum(len(a) for u in row for a in u.values()) for row in features]
     order = sorted(range(len(conversations)), key=lengths.__getitem__)
@@ -75,8 +89,12 @@ def infer(
         for row, i in enumerate(chosen):
             found[i] = _of_conversation(out, batch, row, len(conversations[i]))
         progress((start + len(chosen)) / len(order))
-    first = np.array([u.window == 0 for c in conversations for u in c])
-    return averaged(joined([found[i] for i in range(len(found))]), first)
+    return joined([found[i] for i in range(len(found))])
+
+
+def first_of(conversations: Sequence[Conversation]) -> Bool[np.ndarray, " window"]:
+    """Which of the windows begin an utterance."""
+    return np.array([u.window == 0 for c in conversations for u in c])
 
 
 def _of_conversation(out: Output, batch: Batch, row: int, length: int) -> Inferred:

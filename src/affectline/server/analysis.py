@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from affectline.server.results import seen_in
 from affectline.server.worker import Report, Task, Work
 
 if TYPE_CHECKING:
@@ -54,9 +55,11 @@ class _Work:
         transcript = _checked(task["transcript"]) if task["transcript"] else None
         report("reading", 0.0)
         self._refuse_long(recording)
-        timeline = analyzer.run(recording, transcript, options, report, Kept(task["kept"]))
+        folder = Path(task["folder"])
+        kept = Kept(task["kept"], seen_in(folder))
+        timeline = analyzer.run(recording, transcript, options, report, kept)
         report("writing", 0.0)
-        timeline.write(Path(task["folder"]) / "timeline.json")
+        timeline.write(folder / "timeline.json")
 
     def _refuse_long(self, recording: Path) -> None:
         from affectline.analyze.recordings import is_transcript

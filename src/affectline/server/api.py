@@ -20,12 +20,10 @@ from affectline.server.results import (
     attached,
     file_name,
     rendered,
-    timeline_of,
     zipped,
 )
 from affectline.server.schemas import Job
-from affectline.server.service import NOTICE, Service, Settings
-from affectline.timeline import Timeline
+from affectline.server.service import NOTICE, Service, Settings, unknown
 
 PREFIX = "/api/v1"
 TICK = 0.25  # seconds between looks at a job that is watched
@@ -96,7 +94,7 @@ def delete(id: str, service: Here) -> None:
     try:
         service.pool.remove(id)
     except KeyError as error:
-        raise _unknown() from error
+        raise unknown() from error
 
 
 @router.post("/jobs/{id}/cancel", summary="End a job that is queued or runs")
@@ -132,7 +130,7 @@ def _again(service: Service, id: str, changes: schemas.Changes) -> Job:
         try:
             again = service.jobs.again(job, options.model_dump())
         except KeyError as error:
-            raise _unknown() from error
+            raise unknown() from error
     service.pool.wake()
     return _view(service, again)
 
@@ -174,6 +172,20 @@ async def _followed(service: Service, id: str) -> AsyncIterator[bytes]:
 
 
 @router.get(
+    "/jobs/{id}/timeline",
+    summary="The timeline by some of its modalities, at once",
+    response_class=Response,
+    responses={200: {"content": {"application/json": {}}}},
+)
+def timeline(id: str, service: Here, modalities: schemas.Some = None) -> Response:
+    """As `results/json`, by these modalities alone, all of which the job has used. Nothing is decoded and no
+    job is made: the network answers again from what it saw. Explanations are left out.
+    """
+    found = service.timeline(id) if modalities is None else service.by_modalities(id, modalities)
+    return Response(found.to_json(), media_type="application/json")
+
+
+@router.get(
     "/jobs/{id}/results/zip",
     summary="Several formats in one file",
     response_class=Response,
@@ -183,7 +195,7 @@ def result_zip(
     id: str, service: Here, formats: Annotated[list[Format] | None, Query(max_length=7)] = None
 ) -> Response:
     """Those of `formats`, else all that can hold this timeline. The recording is not in it."""
-    timeline = _timeline(service, id)
+    timeline = service.timeline(id)
     try:
         content = zipped(timeline, formats or ())
     except ValueError as error:
@@ -199,7 +211,7 @@ def result_zip(
 )
 def result(id: str, format: Format, service: Here) -> Response:
     """`json` is docs/contracts.md's timeline; `html` is the report, which plays the recording."""
-    timeline = _timeline(service, id)
+    timeline = service.timeline(id)
     name = timeline.source.path or ""
     try:
         content = rendered(timeline, format, media=f"../recording/{name}" if format is Format.HTML else None)
@@ -226,7 +238,7 @@ def _own_policy(report: bytes) -> str:
 @router.get("/jobs/{id}/recording/{name}", include_in_schema=False)
 def recording(id: str, service: Here) -> Response:
     """Once the job is completed: what could not be decoded as a recording is never sent back."""
-    given = _completed(service, id).given
+    given = service.completed(id).given
     path = given.recording
     try:
         there = path.is_file() if given.uploaded else allowed(str(path), service.settings.allow) == path
@@ -239,31 +251,11 @@ def recording(id: str, service: Here) -> Response:
     return FileResponse(path, media_type=media)
 
 
-def _unknown() -> Problem:
-    return Problem(404, "there is no job of this id")
-
-
 def _job(service: Service, id: str) -> jobs.Job:
     try:
         return service.jobs.get(id)
     except KeyError as error:
-        raise _unknown() from error
-
-
-def _completed(service: Service, id: str) -> jobs.Job:
-    job = _job(service, id)
-    if job.state is not jobs.State.COMPLETED:
-        why = f": {job.reason}" if job.reason else ""
-        raise Problem(409, f"the job is {job.state}, so there is no result{why}")
-    return job
-
-
-def _timeline(service: Service, id: str) -> Timeline:
-    job = _completed(service, id)
-    try:
-        return timeline_of(service.jobs.results(job), job.given.name)
-    except FileNotFoundError as error:
-        raise _unknown() from error  # removed at this moment
+        raise unknown() from error
 
 
 def _view(service: Service, job: jobs.Job) -> Job:

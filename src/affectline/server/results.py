@@ -38,6 +38,11 @@ CONTENT: dict[str, Any] = {kind.split(";")[0]: {} for kind in MEDIA_TYPES.values
 """For the OpenAPI description."""
 
 
+def seen_in(folder: Path) -> Path:
+    """Where what the model of a job saw is kept, if it is: see `affectline.checkpoint.seen`."""
+    return folder / "seen.safetensors"
+
+
 def timeline_of(folder: Path, name: str) -> Timeline:
     """The timeline of a job, whose recording is called as the client called it.
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
+from fastapi import Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from affectline.server import jobs
@@ -26,6 +27,11 @@ Modalities = Annotated[
     list[Literal["text", "audio", "video"]],
     BeforeValidator(_listed, json_schema_input_type=list[Literal["text", "audio", "video"]]),
     Field(min_length=1, max_length=3, description="What emotions are read from."),
+]
+Some = Annotated[
+    list[Literal["text", "audio", "video"]] | None,
+    BeforeValidator(_listed, json_schema_input_type=list[Literal["text", "audio", "video"]] | None),
+    Query(min_length=1, max_length=3, description="What emotions are read from; left out: as in the job."),
 ]
 Checkpoint = Annotated[str, Field(description="One of the service's checkpoints.")]
 Speakers = Annotated[

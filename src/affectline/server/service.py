@@ -1,6 +1,6 @@
 """The service as a whole: its settings, its jobs, its workers, and the app in front of them."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +12,16 @@ from fastapi import FastAPI
 from affectline import __version__
 from affectline.server.analysis import Analysis
 from affectline.server.guard import Guard
-from affectline.server.jobs import Job, Jobs
+from affectline.server.helper import Helper, HelperError
+from affectline.server.jobs import Job, Jobs, State
 from affectline.server.limits import Limits
 from affectline.server.pool import Pool
 from affectline.server.problems import Problem, install
+from affectline.server.quick import Quick
+from affectline.server.results import seen_in, timeline_of
 from affectline.server.schemas import Options
 from affectline.server.worker import Work
+from affectline.timeline import Timeline
 
 NOTICE = (
     "affectline estimates perceived expression: how likely a human rater would be to use a label such as joy "
@@ -54,6 +58,7 @@ class Service:
     settings: Settings
     jobs: Jobs
     pool: Pool
+    helper: Helper
     _coming: int = 0
     _lock: Lock = field(default_factory=Lock)
 
@@ -91,6 +96,55 @@ class Service:
                 )
         return options
 
+    def completed(self, id: str) -> Job:
+        """A job that has a result; else raises Problem."""
+        try:
+            job = self.jobs.get(id)
+        except KeyError as error:
+            raise unknown() from error
+        if job.state is not State.COMPLETED:
+            why = f": {job.reason}" if job.reason else ""
+            raise Problem(409, f"the job is {job.state}, so there is no result{why}")
+        return job
+
+    def timeline(self, id: str) -> Timeline:
+        """The timeline of a job, whose recording is called as the client called it; else raises Problem."""
+        job = self.completed(id)
+        try:
+            return timeline_of(self.jobs.results(job), job.given.name)
+        except FileNotFoundError as error:
+            raise unknown() from error  # removed at this moment
+
+    def by_modalities(self, id: str, modalities: Sequence[str], timeline: Timeline | None = None) -> Timeline:
+        """The timeline of a job as it is where these modalities alone count: in under a second, and blocking.
+
+        Nothing is decoded and no job made: the network answers again from what it saw in the job. `timeline`:
+        the job's, with speakers that were corrected. Raises Problem where the job has not used a modality, or
+        where its model cannot do so.
+        """
+        found = timeline or self.timeline(id)
+        job = self.completed(id)
+        seen = seen_in(self.jobs.results(job))
+        if not seen.is_file():
+            raise Problem(
+                409,
+                "what the model saw of it is not kept, as it reads the recording itself, or nobody spoke; "
+                f"run it again: POST /api/v1/jobs/{id}/rerun",
+            )
+        question = {
+            "do": "by modalities",
+            "lane": "timelines",
+            "timeline": found.to_json(),
+            "modalities": list(modalities),
+            "seen": str(seen),
+            "checkpoint": job.options["checkpoint"],
+        }
+        try:
+            answer = self.helper.answer(question)
+        except HelperError as error:
+            raise Problem(409, str(error)) from error
+        return Timeline.from_json(answer["timeline"])
+
     def add(
         self,
         name: str,
@@ -105,13 +159,22 @@ class Service:
         return job
 
 
+def unknown() -> Problem:
+    return Problem(404, "there is no job of this id")
+
+
 def create_app(
-    settings: Settings, make: Callable[[], Work] | None = None, jobs: Jobs | None = None
+    settings: Settings,
+    make: Callable[[], Work] | None = None,
+    jobs: Jobs | None = None,
+    *,
+    ready: bool = False,
 ) -> FastAPI:
     """The service as an ASGI app, whose workers live as long as it does.
 
     `make`: what makes the work, see `Pool`; None: the analysis. `jobs`: those of the data folder, which are
-    opened when the app starts where they are not given.
+    opened when the app starts where they are not given. `ready`: start the helper at once, and not when it is
+    asked first.
     """
     from affectline.server.api import PREFIX, described, router
 
@@ -121,11 +184,15 @@ def create_app(
     async def life(app: FastAPI) -> AsyncIterator[None]:
         opened = jobs or Jobs(settings.data)
         pool = Pool(opened, make or analysis, settings.limits, workers=settings.workers)
-        app.state.service = Service(settings, opened, pool)
+        helper = Helper(Quick(dict(settings.checkpoints), settings.device))
+        app.state.service = Service(settings, opened, pool, helper)
         pool.start()
+        if ready:
+            helper.ask({"do": "load", "lane": "timelines", "checkpoint": next(iter(settings.checkpoints))})
         try:
             yield
         finally:
+            helper.stop()
             pool.stop()
             opened.close()
 
@@ -170,7 +237,7 @@ def run(
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family, backlog=128) as listening:
-        app = create_app(settings, make, Jobs(settings.data))
+        app = create_app(settings, make, Jobs(settings.data), ready=make is None)
         name = f"[{host}]" if ":" in host else host
         say(NOTICE)
         say(f"affectline {__version__} serves at http://{name}:{listening.getsockname()[1]}/api/v1")
