@@ -3,6 +3,8 @@
 `python -m benchmarks.service`: the server runs as a process of its own, over HTTP. The kills are of a server
 whose work only waits, as what is tested is the queue; the load is 8 jobs of the demo, words alone, which are
 really analysed while 20 clients ask for the list and for one job, each five times a second.
+With `--quick` it measures in place of that what people wait for: a stream of the demo's sound in real time,
+and the demo by other modalities once it is analysed.
 """
 
 import os
@@ -23,6 +25,7 @@ from typing import Any
 import httpx2
 import numpy as np
 from benchmarks._record import ROOT, parser, record
+from benchmarks._stream import stream, switch
 
 CLIENTS, QUEUED = 20, 8
 PAUSE = 0.2  # seconds between two requests of a client
@@ -176,6 +179,21 @@ def load() -> dict[str, Any]:
         }
 
 
+def quick(modalities: str) -> dict[str, Any]:
+    """A stream, then another modality: of a server with nothing else to do."""
+    with serving(None) as server:
+        address = f"ws://127.0.0.1:{server.port}/api/v1/stream"
+        results: dict[str, Any] = {"stream": stream(address)}
+        print(results, flush=True)
+        files = {
+            name: (f"demo.{end}", (ROOT / "examples" / f"demo.{end}").read_bytes())
+            for name, end in (("recording", "mp4"), ("transcript", "srt"))
+        }
+        job = server.client.post("/jobs", files=files, data={"modalities": modalities}).json()
+        server.wait()
+        return results | {"modality_switch": switch(server.client, job["id"], modalities.split(","))}
+
+
 def _poll(server: Server, ids: list[str], seconds: list[float], done: threading.Event) -> None:
     with httpx2.Client(base_url=server.client.base_url, timeout=60) as client:
         for n in range(10**9):
@@ -191,7 +209,13 @@ def main() -> None:
     made = parser(__doc__ or "")
     made.add_argument("--worker-kills", type=int, default=100)
     made.add_argument("--server-kills", type=int, default=20)
+    made.add_argument("--quick", action="store_true", help="the stream and the modality switch")
+    made.add_argument("--modalities", default="text,audio,video", help="of the analysis that is switched")
     arguments = made.parse_args()
+    if arguments.quick:
+        busy = {"machine_load": [round(value, 1) for value in os.getloadavg()]}
+        print(record("service_quick", quick(arguments.modalities) | busy))
+        return
     rng = random.Random(0)
     results: dict[str, Any] = {}
     for name, measure in (

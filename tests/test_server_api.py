@@ -15,6 +15,7 @@ from service_makers import BASE, ended, send, service, settings
 
 from affectline.cli.options import UsageError
 from affectline.cli.serve import serve
+from affectline.server import service as service_module
 from affectline.server.analysis import Analysis
 from affectline.server.limits import Limits, NotAllowedError, allowed
 from affectline.server.service import create_app
@@ -118,9 +119,23 @@ def test_options_are_those_of_the_command(client: TestClient) -> None:
         "speakers": 2,
         "language": "de",
         "asr": None,
+        "granularity": "utterance",
+        "explain": False,
+        "explain_utterances": None,
     }
     several = send(client, modalities=["video", "text"])
     assert several["options"]["modalities"] == ["video", "text"]
+    asked = send(client, granularity="turn", explain="true", explain_utterances="u0001,u0003")["options"]
+    assert (asked["granularity"], asked["explain"]) == ("turn", True)
+    assert asked["explain_utterances"] == ["u0001", "u0003"]
+
+
+def test_explanations_are_refused_where_the_extra_is_missing(
+    client: TestClient, done: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "EXPLAINING", ("captum", "not_there"))
+    link = f"{BASE}/jobs/{done['id']}/rerun"
+    _refused(client.post(link, json={"explain": True}), 422, 'install "affectline[app,explain]"')
 
 
 @pytest.mark.parametrize(
@@ -131,6 +146,8 @@ def test_options_are_those_of_the_command(client: TestClient) -> None:
         ({"asr": "small"}, "this server has none"),
         ({"speakers": "0"}, "speakers"),
         ({"language": "<script>"}, "language"),
+        ({"granularity": "syllable"}, "granularity"),
+        ({"explain": "perhaps"}, "explain"),
         ({"volume": "11"}, "volume"),
         ({"speakers": ["1", "2"]}, "give it once"),
     ],

@@ -35,6 +35,12 @@ def test_a_worker_that_ends_is_started_again_and_its_job_tried_again(client: Tes
     assert (job["state"], job["crashes"]) == ("completed", 1)
 
 
+def test_a_job_whose_worker_says_nothing_yet_is_loading(client: TestClient) -> None:
+    job = until(client, send(client, "hang"), lambda j: j["state"] == "running")
+    assert (job["stage"], job["progress"]) == ("loading", 0.0)
+    client.delete(job["links"]["self"])
+
+
 def test_a_job_that_ends_every_worker_fails_and_the_next_is_done(client: TestClient) -> None:
     bad, good = send(client, "crash"), send(client, "speech")
     bad = ended(client, bad)

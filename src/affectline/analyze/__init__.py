@@ -18,6 +18,7 @@ from affectline.media import FileClip, Recording
 from affectline.nn.mtcnn import MTCNN
 from affectline.segment import FasterWhisper, transcribe
 from affectline.segment.faces import attach
+from affectline.segment.granularity import GRANULARITIES, regrouped
 from affectline.segment.speakers import Diariser, Pyannote, by_voice
 from affectline.timeline import Source, Timeline
 from affectline.types import Conversation, Modality
@@ -36,6 +37,7 @@ class Options:
     `language`: its ISO 639-1 code; None: detected. `modalities`: those that emotions are read from; who
     speaks when is always found by ear. `asr`: the faster-whisper model that recognises words where no
     transcript gives them; None: then there are no words. `diarization`: "voice", or "pyannote" (an extra).
+    `granularity`: what is judged, as `affectline.segment.granularity` has it.
 
     Raises:
         ValueError: an option has a value that it cannot have.
@@ -46,6 +48,7 @@ class Options:
     modalities: tuple[Modality, ...] = tuple(Modality)
     asr: str | None = None
     diarization: str = "voice"
+    granularity: str = "utterance"
 
     def __post_init__(self) -> None:
         if self.speakers is not None and self.speakers < 1:
@@ -59,6 +62,9 @@ class Options:
             raise ValueError(f"language is {self.language!r}; give its ISO 639-1 code, such as en")
         if self.diarization not in DIARIZATIONS:
             raise ValueError(f"diarization is {self.diarization!r}; there are {', '.join(DIARIZATIONS)}")
+        if self.granularity not in GRANULARITIES:
+            known = ", ".join(GRANULARITIES)
+            raise ValueError(f"granularity is {self.granularity!r}; there are {known}")
 
     def settings(self, transcript: Path | None) -> dict[str, Any]:
         """What a timeline says of how it was made, and what must be equal for it to be made again."""
@@ -70,6 +76,7 @@ class Options:
             "modalities": [str(m) for m in Modality if m in self.modalities],
             "asr": self.asr,
             "diarization": self.diarization,
+            "granularity": self.granularity,
         }
 
 
@@ -105,6 +112,7 @@ class Analyzer:
         modalities: Sequence[str] | None = None,
         asr: str | None = None,
         diarization: str = "voice",
+        granularity: str = "utterance",
         progress: Progress = lambda _stage, _share: None,
     ) -> Timeline:
         """The timeline of a recording, or of a transcript alone (SRT, WebVTT, JSON, CSV) given as one.
@@ -123,6 +131,7 @@ class Analyzer:
             modalities=tuple(Modality) if modalities is None else modalities_of(modalities),
             asr=asr,
             diarization=diarization,
+            granularity=granularity,
         )
         return self.run(Path(recording), transcript and Path(transcript), options, progress)  # pyright: ignore
 
@@ -212,9 +221,11 @@ class Analyzer:
 
         made_of: dict[str, Any] = {}
         if kept:
-            changed = {"asr": recognised, "modalities": None, "recording": sha256()}
+            changed = {"asr": recognised, "modalities": None, "granularity": None, "recording": sha256()}
             made_of = {**options.settings(words), **changed}
         conversation = kept.conversation("heard", made_of, clip, heard) if kept else heard()
+        conversation = regrouped(conversation, clip, options.granularity)
+        made_of = made_of and {**made_of, "granularity": options.granularity}
         if clip is None or not clip.has_video or Modality.VIDEO not in options.modalities:
             return conversation
         return kept.conversation("seen", made_of, clip, with_faces) if kept else with_faces()

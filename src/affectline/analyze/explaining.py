@@ -1,7 +1,7 @@
 """What explains the answers of a timeline, and the way there: its conversation again, from the recording."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -227,22 +227,36 @@ def explained(
     timeline: Timeline,
     *,
     wanted: Wanted = Wanted(),
+    only: Collection[str] | None = None,
     progress: Progress = lambda _what, _share: None,
     note: Callable[[str], None] = lambda _note: None,
 ) -> Timeline:
-    """The timeline of a conversation with every utterance explained of which anything can be."""
+    """The timeline of a conversation with every utterance explained of which anything can be.
+
+    `only`: the ids of those that are; None: all. It is cancelled where `progress` raises.
+
+    Raises:
+        ValueError: no utterance has one of these ids.
+    """
+    for id in only or ():
+        explain.find(conversation, id)
+    chosen = [u for u in conversation if only is None or u.id in only]
     explainer = Explainer(checkpoint, conversation)
     found: list[Explanation] = []
     looked: list[Attention] = []
-    for n, utterance in enumerate(conversation):
+    for n, utterance in enumerate(chosen):
+        progress("explanations", n / len(chosen))
         looked += explainer.watched(utterance.id)
         try:
             found += explainer.explain(
-                utterance.id, wanted, note=lambda text, id=utterance.id: note(f"{id}: {text}")
+                utterance.id,
+                wanted,
+                progress=lambda _what, _share, n=n: progress("explanations", n / len(chosen)),
+                note=lambda text, id=utterance.id: note(f"{id}: {text}"),
             )
         except ValueError as error:
             note(f"{utterance.id}: {error}")
-        progress("explanations", (n + 1) / len(conversation))
+    progress("explanations", 1.0)
     return with_explanations(timeline, found, looked)
 
 

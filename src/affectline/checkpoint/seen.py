@@ -185,3 +185,16 @@ def answered(
     streams = {e.stream: tuple(np.asarray(row[e.stream]) for row in rows) for e in checkpoint.extractors}
     size = sum(array.nbytes for arrays in streams.values() for array in arrays)
     return predictions, replace(about, streams=streams) if size <= MOST else None
+
+
+def together(parts: Sequence[Seen]) -> Seen:
+    """Several conversations, seen by one checkpoint, as one: one after the other."""
+    first = parts[0]
+    return Seen(
+        first.checkpoint,
+        np.concatenate([part.first for part in parts]),
+        tuple(row for part in parts for row in part.lengths),
+        {m: np.concatenate([part.answers[m] for part in parts]) for m in first.answers},
+        {m: np.concatenate([part.there[m] for part in parts]) for m in first.there},
+        {s: tuple(array for part in parts for array in part.streams[s]) for s in first.streams},
+    )

@@ -40,6 +40,7 @@ def analyze(
     resume: Annotated[bool, arg(help_behavior_hint="")] = False,
     asr: Annotated[str | None, arg(metavar="MODEL", help_behavior_hint="")] = None,
     diarization: Annotated[str, arg(metavar="voice|pyannote")] = "voice",
+    granularity: Annotated[str, arg(metavar="word|utterance|turn")] = "utterance",
     device: Device = "auto",
     json: Annotated[bool, arg(help_behavior_hint="")] = False,
     debug: Annotated[bool, arg(help_behavior_hint="")] = False,
@@ -71,6 +72,8 @@ def analyze(
         resume: Leave out recordings that have a timeline made from the same file with the same options.
         asr: Recognise words with this faster-whisper model (small, a folder, ...) where none are given.
         diarization: What tells speakers apart by voice; pyannote is an extra.
+        granularity: What is judged: a word (its time must be known), an utterance, or all that a speaker
+            says until another one speaks.
         device: What computes: auto takes cuda, mps or cpu.
         json: Print one JSON object: {"done": [{"recording", "files", "seconds", "timeline"}],
             "failed": [{"recording", "reason"}]}.
@@ -85,7 +88,12 @@ def analyze(
         wanted = _formats(formats)
         chosen = modalities_of(terminal.split(modalities))
         options = Options(
-            speakers=speakers, language=language, modalities=chosen, asr=asr, diarization=diarization
+            speakers=speakers,
+            language=language,
+            modalities=chosen,
+            asr=asr,
+            diarization=diarization,
+            granularity=granularity,
         )
         todo = plan(recordings, transcript=transcript, out=out)
         find_checkpoint(checkpoint)

@@ -31,6 +31,7 @@ def serve(
     max_memory: Annotated[
         float | None, arg(metavar="MB", help_behavior_hint="(default: 3/4 of the machine's)")
     ] = None,
+    max_streams: Annotated[int, arg(metavar="N")] = 4,
     workers: Annotated[int, arg(metavar="N")] = 1,
     device: Device = "auto",
 ) -> int:
@@ -56,6 +57,7 @@ def serve(
         max_length: The longest recording.
         max_time: The longest that one recording may be worked on.
         max_jobs: How many jobs may be queued or run at one time.
+        max_streams: How many streams may go on at one time.
         max_memory: The most memory that one worker may hold (on Linux).
         workers: How many recordings are analysed at a time.
         device: What computes: auto takes cuda, mps or cpu.
@@ -68,6 +70,7 @@ def serve(
             size=round(max_size * 1e6),
             length=max_length,
             jobs=max_jobs,
+            streams=max_streams,
             seconds=max_time,
             memory=round(max_memory * 1e6) if max_memory else _most_memory(),
         )

@@ -1,7 +1,7 @@
 """The work of a worker: one recording, analysed as `affectline analyze` does."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,7 @@ class _Work:
 
     def __call__(self, task: Task, report: Report) -> None:
         from affectline.analyze import Options, modalities_of
+        from affectline.analyze.explaining import explained
         from affectline.analyze.kept import Kept
 
         report("loading", 0.0)
@@ -49,6 +50,7 @@ class _Work:
             language=wanted["language"],
             modalities=modalities_of(wanted["modalities"]),
             asr=wanted["asr"],
+            granularity=wanted.get("granularity", "utterance"),  # which jobs of an older server do not have
         )
         analyzer = self.analyzer(wanted["checkpoint"])
         recording = _checked(task["recording"])
@@ -57,7 +59,13 @@ class _Work:
         self._refuse_long(recording)
         folder = Path(task["folder"])
         kept = Kept(task["kept"], seen_in(folder))
-        timeline = analyzer.run(recording, transcript, options, report, kept)
+        conversation, timeline = analyzer.judged(recording, transcript, options, report, kept)
+        if wanted.get("explain"):
+            only, notes = wanted["explain_utterances"], list[str]()
+            timeline = explained(
+                analyzer.checkpoint, conversation, timeline, only=only, progress=report, note=notes.append
+            )
+            timeline = replace(timeline, warnings=(*timeline.warnings, *notes))
         report("writing", 0.0)
         timeline.write(folder / "timeline.json")
 

@@ -52,7 +52,11 @@ def about(service: Here) -> schemas.About:
         modalities=list(schemas.MODALITIES),
         formats=[*Format, "zip"],
         limits=schemas.Allowed(
-            size=limits.size, length=limits.length, seconds=limits.seconds, jobs=limits.jobs
+            size=limits.size,
+            length=limits.length,
+            seconds=limits.seconds,
+            jobs=limits.jobs,
+            streams=limits.streams,
         ),
         paths=bool(service.settings.allow),
         notice=NOTICE,
@@ -124,7 +128,7 @@ async def rerun(id: str, request: Request, response: Response, service: Here) ->
 def _again(service: Service, id: str, changes: schemas.Changes) -> Job:
     job = _job(service, id)
     asked = changes.model_dump(exclude_unset=True)
-    asked = {k: v for k, v in asked.items() if v is not None or k in ("speakers", "language", "asr")}
+    asked = {k: v for k, v in asked.items() if v is not None or k in schemas.NULLABLE}
     options = service.checked(schemas.Options(**{**job.options, **asked}))
     with service.one_more():
         try:

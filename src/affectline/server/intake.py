@@ -18,6 +18,7 @@ FREE = 500_000_000  # bytes that stay free on the disk
 JSON_SIZE = 100_000  # bytes
 JSON = "application/json"
 FORM = "multipart/form-data"
+LISTS = ("modalities", "explain_utterances")  # options that have several values
 
 
 def _form() -> dict[str, Any]:
@@ -133,9 +134,9 @@ def _full() -> Problem:
 def _options(form: uploads.Form) -> Options:
     given: dict[str, Any] = {}
     for name, values in form.fields.items():
-        if name != "modalities" and len(values) > 1:
+        if name not in LISTS and len(values) > 1:
             raise Problem(422, f"{name}: give it once")
-        value = values if name == "modalities" else values[0]
+        value = values if name in LISTS else values[0]
         if value not in ("", [""]):
             given[name] = value
     try:

@@ -14,6 +14,7 @@ class Limits:
     `size`: bytes of an upload, its transcript included. `length`: seconds of a recording. `jobs`: that are
     queued or run at one time. `seconds`: that one try of a job may take, decoding included. `memory`: bytes
     that its process may hold; None: any. `tries`: after how many workers that ended a job is given up.
+    `streams`: that go on at one time.
 
     Raises:
         ValueError: a limit is not over 0.
@@ -25,6 +26,7 @@ class Limits:
     seconds: float = 3600.0
     memory: int | None = None
     tries: int = 3
+    streams: int = 4
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

@@ -74,7 +74,7 @@ class Pool:
             self._wake.wait(0.5)
 
     def progress(self, id: str) -> Progress | None:
-        """Of a job that runs; None before its first stage and after its end."""
+        """Of a job that runs: "loading" until its worker has begun; None after its end."""
         slot = self._slot(id)
         return slot.progress if slot else None
 
@@ -171,7 +171,7 @@ class _Slot:
     def _do(self, job: Job) -> None:
         self.cancelled.clear()
         self.released.clear()
-        self.job, self.progress = job.id, None
+        self.job, self.progress = job.id, Progress("loading", 0.0)  # until the worker says something
         try:
             if self.pool.jobs.get(job.id).state is State.RUNNING:  # not cancelled before we said it is ours
                 self._send(_task(job, self.pool.jobs))

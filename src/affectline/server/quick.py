@@ -1,6 +1,7 @@
-"""What the helper answers: timelines by fewer modalities."""
+"""What the helper answers: timelines by fewer modalities, and streams."""
 
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 from affectline.server.helper import Answer, Question
 
 if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Float32, UInt8
+
+    from affectline.analyze.live import Live
     from affectline.checkpoint import Checkpoint
+    from affectline.types import Word
+
+PIXELS = 4096 * 4096  # of a picture in a stream
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,7 @@ class _Answers:
     of: Quick
     loaded: "dict[str, Checkpoint]" = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    live: "dict[str, Live]" = field(default_factory=dict)
 
     def __call__(self, question: Question, content: bytes) -> dict[str, Any]:
         match question["do"]:
@@ -35,6 +44,8 @@ class _Answers:
                 return {}
             case "by modalities":
                 return self.by_modalities(question)
+            case "open" | "hear" | "see" | "say" | "end" | "leave":
+                return self.streams(question, content)
             case _:
                 raise ValueError(f"there is no answer to {question['do']!r}")
 
@@ -58,3 +69,84 @@ class _Answers:
         modalities = modalities_of(question["modalities"])
         seen, checkpoint = Seen.read(Path(question["seen"])), self.checkpoint(question["checkpoint"])
         return {"timeline": by_modalities(timeline, checkpoint, seen, modalities).to_json()}
+
+    def streams(self, question: Question, content: bytes) -> dict[str, Any]:
+        """Of a stream, which is opened first; `refused` says what is wrong with what a client sent."""
+        stream = question["stream"]
+        if question["do"] == "leave":
+            self.live.pop(stream, None)
+            return {}
+        if question["do"] == "open":
+            self.live[stream] = self.opened(question)
+            return {}
+        live = self.live[stream]
+        try:
+            match question["do"]:
+                case "hear":
+                    return {"utterances": live.hear(sound(content, question["format"]))}
+                case "see":
+                    live.see(question["time"], picture(content))
+                case "say":
+                    live.say(_words(question["words"]), question["speaker"])
+                case _:
+                    return {"utterances": live.end()}
+        except WrongError as error:
+            return {"refused": str(error)}
+        return {}
+
+    def opened(self, question: Question) -> "Live":
+        from affectline.analyze import modalities_of
+        from affectline.analyze.live import Live
+
+        checkpoint = self.checkpoint(question["checkpoint"])
+        modalities = modalities_of(question["modalities"])
+        return Live(checkpoint, modalities, speaker=question["speaker"], wait=question["wait"])
+
+
+class WrongError(ValueError):
+    """What a client sent into a stream cannot be used."""
+
+
+def sound(content: bytes, format: str) -> "Float32[np.ndarray, ' samples']":
+    import numpy as np
+
+    if format == "pcm16":
+        return np.frombuffer(content, "<i2").astype(np.float32) / 32768
+    found = np.frombuffer(content, "<f4")
+    if not np.isfinite(found).all():
+        raise WrongError("the sound holds a NaN or an infinity; samples are numbers from -1 to 1")
+    return np.clip(found, -1, 1).astype(np.float32)
+
+
+def _words(listed: Sequence[Mapping[str, Any]]) -> "list[Word]":
+    from affectline.types import Span, Word
+
+    try:
+        return [Word(word["text"], Span(word["start"], word["end"])) for word in listed]
+    except ValueError as error:
+        raise WrongError(f"words: {error}") from error
+
+
+def picture(content: bytes) -> "UInt8[np.ndarray, 'height width 3']":
+    """The pixels of a JPEG or a PNG.
+
+    Raises:
+        WrongError: it is neither, damaged, or larger than 4096 x 4096.
+    """
+    import av
+    from av.codec import CodecContext
+    from av.error import FFmpegError
+
+    kinds = {b"\xff\xd8\xff": "mjpeg", b"\x89PNG\r\n\x1a\n": "png"}
+    kind = next((kind for magic, kind in kinds.items() if content.startswith(magic)), None)
+    if kind is None:
+        raise WrongError("the picture is neither a JPEG nor a PNG")
+    codec: Any = CodecContext.create(kind, "r")
+    codec.options = {"max_pixels": str(PIXELS)}
+    try:
+        frames = [*codec.decode(av.Packet(content)), *codec.decode(None)]
+    except (FFmpegError, ValueError) as error:
+        raise WrongError(f"the picture cannot be decoded; it has {PIXELS} pixels at most") from error
+    if not frames:
+        raise WrongError("the picture cannot be decoded")
+    return frames[0].to_ndarray(format="rgb24")

@@ -31,7 +31,7 @@ Modalities = Annotated[
 Some = Annotated[
     list[Literal["text", "audio", "video"]] | None,
     BeforeValidator(_listed, json_schema_input_type=list[Literal["text", "audio", "video"]] | None),
-    Query(min_length=1, max_length=3, description="What emotions are read from; left out: as in the job."),
+    Query(description="What emotions are read from; left out: as in the job."),
 ]
 Checkpoint = Annotated[str, Field(description="One of the service's checkpoints.")]
 Speakers = Annotated[
@@ -52,6 +52,27 @@ Recogniser = Annotated[
 ]
 
 
+Granularity = Annotated[
+    Literal["word", "utterance", "turn"],
+    Field(
+        description="What is judged: a word (its time must be known), an utterance, or all that a speaker "
+        "says until another one speaks."
+    ),
+]
+Explain = Annotated[
+    bool,
+    Field(
+        description="Also say which words, sounds and regions of the face speak for what was found, and how "
+        "far that can be trusted: minutes for each utterance."
+    ),
+]
+Explained = Annotated[
+    Annotated[list[str], Field(min_length=1, max_length=1000)] | None,
+    BeforeValidator(_listed),
+    Field(description="The ids of those that are explained; null: all of them."),
+]
+
+
 class Options(BaseModel):
     """What may be asked for, as of `affectline analyze`."""
 
@@ -62,6 +83,13 @@ class Options(BaseModel):
     speakers: Speakers = None
     language: Language = None
     asr: Recogniser = None
+    granularity: Granularity = "utterance"
+    explain: Explain = False
+    explain_utterances: Explained = None
+
+
+NULLABLE = ("speakers", "language", "asr", "explain_utterances")
+"""Options that null is a value of."""
 
 
 class FromPath(Options):
@@ -85,6 +113,9 @@ class Changes(BaseModel):
     speakers: Speakers = None
     language: Language = None
     asr: Recogniser = None
+    granularity: Granularity | None = None
+    explain: Explain | None = None
+    explain_utterances: Explained = None
 
 
 class Links(BaseModel):
@@ -102,7 +133,9 @@ class Job(BaseModel):
     id: str
     state: jobs.State
     reason: str | None = Field(description="Why it failed.")
-    stage: str | None = Field(description="reading, speech, speakers, words, faces, emotions, writing")
+    stage: str | None = Field(
+        description="loading, reading, speech, speakers, words, faces, emotions, explanations, writing"
+    )
     progress: float | None = Field(description="The share of the stage that is done, 0 to 1.")
     position: int | None = Field(description="How many jobs come before it, while it is queued.")
     name: str = Field(description="What the recording is called.")
@@ -139,12 +172,13 @@ def _time(seconds: float | None) -> Any:
 
 
 class Allowed(BaseModel):
-    """The most that may be asked for. `size`: bytes; `length`, `seconds`: seconds; `jobs`: at one time."""
+    """The most that may be asked for. `size`: bytes; `length`, `seconds`: seconds; others: at one time."""
 
     size: int
     length: float
     seconds: float
     jobs: int
+    streams: int
 
 
 class About(BaseModel):

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -22,6 +23,9 @@ from affectline.server.results import seen_in, timeline_of
 from affectline.server.schemas import Options
 from affectline.server.worker import Work
 from affectline.timeline import Timeline
+
+EXPLAINING = ("captum", "skimage")
+"""What the extra "explain" brings."""
 
 NOTICE = (
     "affectline estimates perceived expression: how likely a human rater would be to use a label such as joy "
@@ -60,6 +64,7 @@ class Service:
     pool: Pool
     helper: Helper
     _coming: int = 0
+    _streams: int = 0
     _lock: Lock = field(default_factory=Lock)
 
     @property
@@ -84,6 +89,20 @@ class Service:
             with self._lock:
                 self._coming -= 1
 
+    @contextmanager
+    def one_more_stream(self) -> Iterator[None]:
+        """A stream that goes on; raises Problem where as many do as are allowed."""
+        with self._lock:
+            if self._streams >= self.limits.streams:
+                detail = f"{self.limits.streams} streams go on, which is the most that this server takes"
+                raise Problem(429, f"{detail}; try again later")
+            self._streams += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._streams -= 1
+
     def checked(self, options: Options) -> Options:
         """The options, where this service has what they name; else raises Problem."""
         for option, name, known in (
@@ -94,6 +113,8 @@ class Service:
                 raise Problem(
                     422, f"{option}: this server has {', '.join(known) or 'none'}, and not that one"
                 )
+        if options.explain and not all(find_spec(name) for name in EXPLAINING):
+            raise Problem(422, 'explain: this server lacks an extra; install "affectline[app,explain]" there')
         return options
 
     def completed(self, id: str) -> Job:
@@ -176,6 +197,7 @@ def create_app(
     opened when the app starts where they are not given. `ready`: start the helper at once, and not when it is
     asked first.
     """
+    from affectline.server import stream
     from affectline.server.api import PREFIX, described, router
 
     analysis = Analysis(dict(settings.checkpoints), settings.device, settings.limits.length)
@@ -207,6 +229,7 @@ def create_app(
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
     )
     app.include_router(router)
+    app.include_router(stream.router)
     install(app)
     app.add_middleware(Guard, token=settings.token)
     openapi = app.openapi
@@ -235,6 +258,8 @@ def run(
 
     import uvicorn
 
+    from affectline.server.stream import MESSAGE
+
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family, backlog=128) as listening:
         app = create_app(settings, make, Jobs(settings.data), ready=make is None)
@@ -248,6 +273,8 @@ def run(
             server_header=False,
             timeout_graceful_shutdown=3,
             lifespan="on",
+            ws_max_size=MESSAGE,
+            ws_per_message_deflate=False,  # else few bytes could be many
         )
         server = uvicorn.Server(config)
         server.run(sockets=[listening])
