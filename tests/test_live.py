@@ -93,7 +93,7 @@ def test_pictures_are_the_speakers_face_where_one_is_found(monkeypatch: pytest.M
     assert len(live._shown) == 20  # pyright: ignore[reportPrivateUsage]
     (first, _), *_ = heard(live, talk())
     assert first["face"]["track"] == "F1"
-    assert first["modalities"] == ["audio"]  # this checkpoint's pictures are whole: no face is cut out
+    assert first["modalities"] == ["audio", "video"]
     bare = Live(fused(), [Modality.AUDIO])
     assert heard(bare, talk())[0][0]["face"] is None
 
