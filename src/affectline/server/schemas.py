@@ -67,8 +67,8 @@ Explain = Annotated[
     ),
 ]
 Explained = Annotated[
-    Annotated[list[str], Field(min_length=1, max_length=1000)] | None,
-    BeforeValidator(_listed),
+    list[str] | None,
+    BeforeValidator(_listed, json_schema_input_type=list[str] | str | None),
     Field(description="The ids of those that are explained; null: all of them."),
 ]
 
