@@ -63,7 +63,7 @@ def write_html(timeline: Timeline, path: Path | str) -> None:
 def render(timeline: Timeline, media: str | None = None) -> str:
     """The report as text. `media`: the recording, relative to where the report will lie."""
     kind = PLAYABLE.get(Path(media).suffix.lower()) if media is not None else None
-    script = _part("report.js")
+    script = f"{drawing()}\n{_part('report.js')}"
     colours = colours_of(timeline)
     return _template().render(
         title=Path(timeline.source.path).name if timeline.source.path else "Conversation",
@@ -107,6 +107,11 @@ def shown(timeline: Timeline) -> dict[str, Any]:
         if row["face"] is not None:
             row["face"] = {**row["face"], "boxes": []}
     return document
+
+
+def drawing() -> str:
+    """The script that draws utterances, which the page of the service draws with too."""
+    return _part("drawing.js")
 
 
 def _part(name: str) -> str:

@@ -1,4 +1,3 @@
-"use strict";
 const byId = (id) => document.getElementById(id);
 const timeline = JSON.parse(byId("data").textContent);
 const colours = JSON.parse(byId("colours").textContent);
@@ -13,79 +12,16 @@ const to = (u) => (timed ? u.end : entries.indexOf(u) + 0.86);
 const drawn = entries.filter((u) => !timed || u.start !== null).sort((a, b) => from(a) - from(b));
 const whole = Math.max(timed ? timeline.duration || 0 : 0, 1e-3, ...drawn.map(to));
 
-const AXIS = 26, PAD = 10, BAR = 26, THIN = 5, THINS = 3, VALENCE = 40;
+const PAD = 10, VALENCE = 40;
 const LANE = PAD + BAR + THIN * THINS + 6 + VALENCE + PAD;
 let scale = 1; // pixels a second (or an utterance)
 let chosen = null;
 
-function svg(tag, attributes, parent, text) {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  if (text !== undefined) node.textContent = text;
-  if (parent) parent.append(node);
-  return node;
-}
-
-function make(tag, attributes, parent, text) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  if (text !== undefined) node.textContent = text;
-  if (parent) parent.append(node);
-  return node;
-}
-
-function clock(seconds, digits = 1) {
-  const unit = 10 ** digits, all = Math.round(seconds * unit), whole = Math.floor(all / unit);
-  const two = (n) => String(n).padStart(2, "0"), minutes = Math.floor(whole / 60);
-  const head = minutes >= 60 ? `${Math.floor(minutes / 60)}:${two(minutes % 60)}` : `${minutes}`;
-  return `${head}:${two(whole % 60)}` + (digits ? `.${String(all % unit).padStart(digits, "0")}` : "");
-}
-
-const score = (value) => (value === undefined || value === null ? "–" : value.toFixed(2).replace("-", "−"));
 const when = (u) => (u.start === null ? `no. ${entries.indexOf(u) + 1}` : `${clock(u.start)}–${clock(u.end)}`);
 const answer = (u) =>
   u.abstained ? "abstained" : u.emotions.map((e) => `${e} ${score(u.scores[e])}`).join(", ") || "none";
 
-// Colours: the fill pales with uncertainty; a label on it is black or white, whichever reads better.
-function rgb(colour) {
-  const n = parseInt(colour.slice(1), 16);
-  return [n >> 16, (n >> 8) & 255, n & 255];
-}
-const dark = () => matchMedia("(prefers-color-scheme: dark)").matches;
-function paled(emotion, uncertainty) {
-  const sheet = dark() ? [22, 29, 39] : [255, 255, 255];
-  const share = 1 - 0.72 * Math.min(1, uncertainty);
-  return rgb(colours[emotion]).map((c, i) => Math.round(c * share + sheet[i] * (1 - share)));
-}
-function readable(fill) {
-  const [r, g, b] = fill.map((c) => ((c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
-}
-
-function drawBar(group, u, y) {
-  const x = from(u) * scale, width = Math.max(1.5, (to(u) - from(u)) * scale - 1);
-  const [strongest, ...others] = u.abstained ? [] : u.emotions;
-  const box = svg("rect", { x, y, width, height: BAR, rx: Math.min(3, width / 3), class: "box" }, group);
-  if (!strongest) {
-    box.classList.add("blank");
-    if (u.abstained) svg("rect", { x, y, width, height: BAR, fill: "url(#hatch)", "pointer-events": "none" }, group);
-    return;
-  }
-  const fill = paled(strongest, u.uncertainty);
-  box.setAttribute("fill", `rgb(${fill})`);
-  box.setAttribute("stroke", colours[strongest]);
-  const word = width > 7 * strongest.length + 10 ? strongest : width > 28 ? strongest.slice(0, 3) : "";
-  if (word) {
-    const label = svg("text", { x: x + width / 2, y: y + BAR / 2 + 4, "text-anchor": "middle" }, group, word);
-    label.setAttribute("style", `fill:${readable(fill)};pointer-events:none`);
-  }
-  others.slice(0, THINS).forEach((emotion, n) => {
-    const place = { x, y: y + BAR + 2 + n * THIN, width, height: THIN - 1.5, fill: colours[emotion] };
-    svg("rect", place, group);
-  });
-}
-
-function drawLane(plot, speaker, lane) {
+function drawLane(plot, speaker, lane, sheet) {
   const top = AXIS + lane * LANE, zero = top + LANE - PAD - VALENCE / 2, width = whole * scale;
   svg("line", { x1: 0, x2: width, y1: top, y2: top, class: "grid" }, plot);
   svg("line", { x1: 0, x2: width, y1: zero, y2: zero, class: "zero" }, plot);
@@ -93,7 +29,8 @@ function drawLane(plot, speaker, lane) {
   const points = [];
   for (const u of mine) {
     const group = svg("g", { class: "u", "data-n": entries.indexOf(u) }, plot);
-    drawBar(group, u, top + PAD);
+    const place = { x: from(u) * scale, y: top + PAD, width: Math.max(1.5, (to(u) - from(u)) * scale - 1) };
+    drawBar(group, u, place, colours, sheet);
     if (u.abstained) continue;
     const height = Math.abs(u.valence) * (VALENCE / 2), x = from(u) * scale;
     const bar = { x, width: Math.max(1, (to(u) - from(u)) * scale - 1), height: Math.max(0.75, height) };
@@ -103,27 +40,15 @@ function drawLane(plot, speaker, lane) {
   svg("polyline", { points: points.join(" "), class: "curve", "pointer-events": "none" }, plot);
 }
 
-function drawAxis(plot) {
-  const steps = timed ? [0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800] : [1, 2, 5, 10, 20, 50, 100, 200];
-  const step = steps.find((s) => s * scale >= 64) || 3600;
-  const bottom = AXIS + timeline.speakers.length * LANE;
-  for (let at = 0; at < whole; at += step) {
-    const x = at * scale;
-    svg("line", { x1: x, x2: x, y1: AXIS - 6, y2: bottom, class: "grid" }, plot);
-    svg("text", { x: x + 4, y: AXIS - 9 }, plot, timed ? clock(at, step < 1 ? 1 : 0) : String(at + 1));
-  }
-}
-
 function draw() {
   const plot = byId("plot"), width = Math.max(1, whole * scale);
   plot.replaceChildren();
   plot.setAttribute("width", width);
   plot.setAttribute("height", AXIS + timeline.speakers.length * LANE);
-  const hatch = { id: "hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" };
-  const pattern = svg("pattern", hatch, svg("defs", {}, plot));
-  svg("line", { x1: 0, x2: 0, y1: 0, y2: 6, class: "hatch" }, pattern);
-  drawAxis(plot);
-  timeline.speakers.forEach((speaker, lane) => drawLane(plot, speaker, lane));
+  drawHatch(plot);
+  drawAxis(plot, { whole, scale, timed, bottom: AXIS + timeline.speakers.length * LANE });
+  const sheet = paper();
+  timeline.speakers.forEach((speaker, lane) => drawLane(plot, speaker, lane, sheet));
   if (media) svg("line", { id: "now", class: "now", y1: AXIS - 8, y2: AXIS + timeline.speakers.length * LANE }, plot);
   drawOverview();
   mark();
