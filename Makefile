@@ -17,6 +17,7 @@ demo: $(VENV)/ready-offline
 	$(VENV)/bin/affectline analyze examples/demo.mp4 --transcript examples/demo.srt --out runs --formats json,html
 
 test: $(VENV)/ready-dev
+	@.ci/chromium
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile
 
 check: $(VENV)/ready-dev

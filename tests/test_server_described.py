@@ -13,7 +13,7 @@ import schemathesis
 import uvicorn
 from hypothesis import HealthCheck, given, settings
 from schemathesis.generation import GenerationMode
-from service_makers import BASE, Fake
+from service_makers import BASE, Fake, FakeStudio
 from service_makers import settings as service_settings
 
 from affectline.server.limits import Limits
@@ -23,7 +23,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDep
 
 EXAMPLES = 8  # requests for each operation, as described and otherwise
 CHECKS: list[Any] = list(HealthCheck)
-CHECKED = [f"{BASE}/jobs{rest}" for rest in ("", "/{id}/rerun", "/{id}/results/{format}")]
+CHECKED = [
+    f"{BASE}/jobs{rest}" for rest in ("", "/{id}/rerun", "/{id}/results/{format}", "/{id}/corrections")
+]
 """Where something can be sent that is not as described."""
 
 DESCRIPTION = create_app(service_settings(Path("unused"))).openapi()
@@ -38,7 +40,7 @@ OPERATIONS = {
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of a server that runs."""
     made = service_settings(tmp_path_factory.mktemp("data"), limits=Limits(jobs=10_000))
-    server = uvicorn.Server(uvicorn.Config(create_app(made, Fake()), log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(create_app(made, Fake(), studio=FakeStudio()), log_level="error"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

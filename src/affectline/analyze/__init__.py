@@ -14,6 +14,7 @@ from affectline.analyze.recordings import is_transcript, sha256_of
 from affectline.analyze.subsets import not_used
 from affectline.checkpoint import Checkpoint
 from affectline.checkpoint.seen import answered
+from affectline.corrections import Edit, corrected
 from affectline.media import FileClip, Recording
 from affectline.nn.mtcnn import MTCNN
 from affectline.segment import FasterWhisper, transcribe
@@ -156,8 +157,10 @@ class Analyzer:
         options: Options = Options(),
         progress: Progress = lambda _stage, _share: None,
         kept: Kept | None = None,
+        *,
+        edits: Sequence[Edit] = (),
     ) -> tuple[Conversation, Timeline]:
-        """The timeline, after the conversation that it was made of."""
+        """The timeline, after the conversation that it was made of; with corrections, as they have it."""
         progress("reading", 0.0)
         clip = None if is_transcript(recording) else FileClip(recording)
         facts = None if clip is None else clip.recording
@@ -165,6 +168,7 @@ class Analyzer:
         conversation = self._seen(
             recording, transcript, options, progress, clip=clip, kept=kept, sha256=sha256
         )
+        conversation = corrected(conversation, edits, clip)
         unused = [m for m in Modality if m not in options.modalities]
         conversation = conversation.without(*unused) if unused else conversation
         progress("emotions", 0.0)

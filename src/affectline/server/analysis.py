@@ -1,15 +1,16 @@
 """The work of a worker: one recording, analysed as `affectline analyze` does."""
 
 import os
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from affectline.server.results import seen_in
 from affectline.server.worker import Report, Task, Work
 
 if TYPE_CHECKING:
-    from affectline.analyze import Analyzer
+    from affectline.analyze import Analyzer, Options
 
 
 @dataclass(frozen=True)
@@ -21,38 +22,49 @@ class Analysis:
     length: float = float("inf")
 
     def __call__(self) -> Work:
-        work = _Work(self)
-        work.analyzer(next(iter(self.checkpoints)))  # before the first job, so that this need not wait
-        return work
+        return _Work(Loaded(self))
 
 
-@dataclass(frozen=True)
-class _Work:
-    of: Analysis
-    loaded: "dict[str, Analyzer]" = field(default_factory=dict)
+class Loaded:
+    """What is loaded of an analysis: the first of its checkpoints at once, so that no job waits for it."""
+
+    def __init__(self, of: Analysis) -> None:
+        self.of = of
+        self._analyzers: dict[str, Analyzer] = {}
+        self.analyzer(next(iter(of.checkpoints)))
 
     def analyzer(self, name: str) -> "Analyzer":
         from affectline.analyze import Analyzer
 
-        if name not in self.loaded:
-            self.loaded[name] = Analyzer.load(self.of.checkpoints[name], self.of.device)
-        return self.loaded[name]
+        if name not in self._analyzers:
+            self._analyzers[name] = Analyzer.load(self.of.checkpoints[name], self.of.device)
+        return self._analyzers[name]
 
-    def __call__(self, task: Task, report: Report) -> None:
+    def options(self, wanted: Mapping[str, Any]) -> "Options":
+        """Those of a job as the analysis has them."""
         from affectline.analyze import Options, modalities_of
-        from affectline.analyze.explaining import explained
-        from affectline.analyze.kept import Kept
 
-        report("loading", 0.0)
-        wanted = task["options"]
-        options = Options(
+        return Options(
             speakers=wanted["speakers"],
             language=wanted["language"],
             modalities=modalities_of(wanted["modalities"]),
             asr=wanted["asr"],
             granularity=wanted.get("granularity", "utterance"),  # which jobs of an older server do not have
         )
-        analyzer = self.analyzer(wanted["checkpoint"])
+
+
+@dataclass(frozen=True)
+class _Work:
+    loaded: Loaded
+
+    def __call__(self, task: Task, report: Report) -> None:
+        from affectline.analyze.explaining import explained
+        from affectline.analyze.kept import Kept
+
+        report("loading", 0.0)
+        wanted = task["options"]
+        options = self.loaded.options(wanted)
+        analyzer = self.loaded.analyzer(wanted["checkpoint"])
         recording = _checked(task["recording"])
         transcript = _checked(task["transcript"]) if task["transcript"] else None
         report("reading", 0.0)
@@ -74,8 +86,10 @@ class _Work:
         from affectline.media import probe
 
         length = 0.0 if is_transcript(recording) else probe(recording).duration
-        if length > self.of.length:
-            raise ValueError(f"it is {length:.0f} s long, and this server takes {self.of.length:g} s at most")
+        if length > self.loaded.of.length:
+            raise ValueError(
+                f"it is {length:.0f} s long, and this server takes {self.loaded.of.length:g} s at most"
+            )
 
 
 def _checked(path: str) -> Path:

@@ -219,6 +219,9 @@ class Jobs:
             raise KeyError(id)
         return found[0]
 
+    def has(self, id: str) -> bool:
+        return bool(self._rows("SELECT 1 FROM jobs WHERE id = ?", [id]))
+
     def list(self, *, state: State | None = None, limit: int = 100, offset: int = 0) -> list[Job]:
         """Jobs, the newest first."""
         where = "WHERE state = ?" if state else ""

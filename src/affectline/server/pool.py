@@ -174,7 +174,7 @@ class _Slot:
         self.job, self.progress = job.id, Progress("loading", 0.0)  # until the worker says something
         try:
             if self.pool.jobs.get(job.id).state is State.RUNNING:  # not cancelled before we said it is ours
-                self._send(_task(job, self.pool.jobs))
+                self._send(task_of(job, self.pool.jobs))
                 self._watch(job)
         except KeyError:
             pass  # removed meanwhile
@@ -262,7 +262,8 @@ class _Slot:
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _task(job: Job, jobs: Jobs) -> dict[str, Any]:
+def task_of(job: Job, jobs: Jobs) -> dict[str, Any]:
+    """A job as a process is told it; see `worker.Task`."""
     given = job.given
     return {
         "job": job.id,

@@ -44,12 +44,12 @@ def seen_in(folder: Path) -> Path:
 
 
 def timeline_of(folder: Path, name: str) -> Timeline:
-    """The timeline of a job, whose recording is called as the client called it.
+    """The timeline of a job's folder, or in a file, whose recording is called as the client called it.
 
     Raises:
         OSError: there is none.
     """
-    timeline = Timeline.read(folder / "timeline.json")
+    timeline = Timeline.read(folder if folder.suffix else folder / "timeline.json")
     return replace(timeline, source=replace(timeline.source, path=name))
 
 

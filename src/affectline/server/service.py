@@ -12,8 +12,9 @@ from fastapi import FastAPI
 
 from affectline import __version__
 from affectline.server.analysis import Analysis
+from affectline.server.app import mount, serve
 from affectline.server.guard import Guard
-from affectline.server.helper import Helper, HelperError
+from affectline.server.helper import Answer, Helper, HelperError
 from affectline.server.jobs import Job, Jobs, State
 from affectline.server.limits import Limits
 from affectline.server.pool import Pool
@@ -21,6 +22,8 @@ from affectline.server.problems import Problem, install
 from affectline.server.quick import Quick
 from affectline.server.results import seen_in, timeline_of
 from affectline.server.schemas import Options
+from affectline.server.studio import Studio
+from affectline.server.views import Views
 from affectline.server.worker import Work
 from affectline.timeline import Timeline
 
@@ -63,6 +66,7 @@ class Service:
     jobs: Jobs
     pool: Pool
     helper: Helper
+    views: Views
     _coming: int = 0
     _streams: int = 0
     _lock: Lock = field(default_factory=Lock)
@@ -189,15 +193,19 @@ def create_app(
     make: Callable[[], Work] | None = None,
     jobs: Jobs | None = None,
     *,
+    studio: Callable[[], Answer] | None = None,
+    page: bool = False,
     ready: bool = False,
 ) -> FastAPI:
     """The service as an ASGI app, whose workers live as long as it does.
 
     `make`: what makes the work, see `Pool`; None: the analysis. `jobs`: those of the data folder, which are
-    opened when the app starts where they are not given. `ready`: start the helper at once, and not when it is
-    asked first.
+    opened when the app starts where they are not given. `studio`: what answers those who look at a
+    result, see `Studio`; None: that of the analysis. `page`: with what people see in a browser, which only
+    one app of a process can have. `ready`: start the
+    helper at once, and not when it is asked first.
     """
-    from affectline.server import stream
+    from affectline.server import editing, stream
     from affectline.server.api import PREFIX, described, router
 
     analysis = Analysis(dict(settings.checkpoints), settings.device, settings.limits.length)
@@ -207,13 +215,17 @@ def create_app(
         opened = jobs or Jobs(settings.data)
         pool = Pool(opened, make or analysis, settings.limits, workers=settings.workers)
         helper = Helper(Quick(dict(settings.checkpoints), settings.device))
-        app.state.service = Service(settings, opened, pool, helper)
+        views = Views(opened, helper, Helper(studio or Studio(analysis)))
+        app.state.service = Service(settings, opened, pool, helper, views)
+        if page:
+            serve(app.state.service)
         pool.start()
         if ready:
             helper.ask({"do": "load", "lane": "timelines", "checkpoint": next(iter(settings.checkpoints))})
         try:
             yield
         finally:
+            views.stop()
             helper.stop()
             pool.stop()
             opened.close()
@@ -230,6 +242,9 @@ def create_app(
     )
     app.include_router(router)
     app.include_router(stream.router)
+    app.include_router(editing.router)
+    if page:
+        mount(app, settings.data)
     install(app)
     app.add_middleware(Guard, token=settings.token)
     openapi = app.openapi
@@ -262,10 +277,11 @@ def run(
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family, backlog=128) as listening:
-        app = create_app(settings, make, Jobs(settings.data), ready=make is None)
+        app = create_app(settings, make, Jobs(settings.data), page=True, ready=make is None)
         name = f"[{host}]" if ":" in host else host
         say(NOTICE)
-        say(f"affectline {__version__} serves at http://{name}:{listening.getsockname()[1]}/api/v1")
+        at = f"http://{name}:{listening.getsockname()[1]}"
+        say(f"affectline {__version__} serves at {at}/ and, for programs, {at}/api/v1")
         config = uvicorn.Config(
             app,
             access_log=False,  # names of recordings and tokens in addresses are nobody's business
