@@ -333,6 +333,21 @@ SECTIONS = (
         ),
     ),
     Section(
+        "The page in a browser",
+        "The demo conversation, dropped in Chromium; the model is loaded before. The machine did other work, "
+        "which the seconds include.",
+        ("page",),
+        (
+            Goal(
+                "seconds from a switch of modalities to other scores, largest",
+                "page",
+                ("switch_seconds", "largest"),
+                1.0,
+                at_most=True,
+            ),
+        ),
+    ),
+    Section(
         "What `affectline doctor` finds in the corpora at hand",
         "How many of each kind, by part. Damage is of a copy; all else is of the corpus as published.",
         ("doctor",),
