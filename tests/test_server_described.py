@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDep
 EXAMPLES = 8  # requests for each operation, as described and otherwise
 CHECKS: list[Any] = list(HealthCheck)
 CHECKED = [
-    f"{BASE}/jobs{rest}" for rest in ("", "/{id}/rerun", "/{id}/results/{format}", "/{id}/corrections")
+    f"{BASE}/jobs{rest}" for rest in ("", "/{id}/rerun", "/{id}/results/{format}", "/{id}/corrections/undo")
 ]
 """Where something can be sent that is not as described."""
 

@@ -89,7 +89,7 @@ class Views:
             try:
                 new = checked(edit, self._timeline(job, None, log.edits))
             except ValueError as error:
-                raise Problem(422, str(error)) from error
+                raise Problem(409, str(error)) from error
             edits = (*log.edits, new)
             self._timeline(job, None, edits)  # what is written down can be shown
             return self._write(job, Log(version + 1, edits))
