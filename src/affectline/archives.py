@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import Any
 
 from affectline.files import atomic_write
 
@@ -160,7 +160,7 @@ def _archive(name: str) -> bool:
     return name.casefold().endswith(KINDS)
 
 
-def _inside(archive: str, opened: IO[bytes]) -> Iterator[Member]:
+def _inside(archive: str, opened: Any) -> Iterator[Member]:
     if archive.casefold().endswith(".zip"):
         with zipfile.ZipFile(opened) as file:
             for entry in (e for e in file.infolist() if not e.is_dir()):
@@ -178,7 +178,7 @@ def _inside(archive: str, opened: IO[bytes]) -> Iterator[Member]:
                 yield from _file(archive, entry.name, entry.size, lambda e=entry: stream.extractfile(e))
 
 
-def _file(archive: str, name: str, size: int, opened: Callable[[], IO[bytes] | None]) -> Iterator[Member]:
+def _file(archive: str, name: str, size: int, opened: Callable[[], Any]) -> Iterator[Member]:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name.split("/", maxsplit=1)[0]:
         raise ValueError(f"{archive} holds a path that leads out of it, {name!r}: it is no official archive")
