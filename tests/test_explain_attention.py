@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from affectline.types import Conversation, LabelSpace, Utterance
 
 LABELS = LabelSpace(("joy", "anger"), multilabel=False)
 STREAMS = {"text.t": 6, "audio.a": 6, "video.v": 6}
-SMALL = {"dim": 8, "heads": 2, "layers": 1, "context": 4}
+SMALL: dict[str, Any] = {"dim": 8, "heads": 2, "layers": 1, "context": 4}
 READ = tuple(Ready(s, w) for s, w in STREAMS.items())
 
 
@@ -42,7 +43,7 @@ def checkpoint(model: nn.Module) -> Checkpoint:
 
 def multi() -> multiemo.MultiEMO:
     torch.manual_seed(0)
-    sizes = {"dim": 8, "heads": 2, "layers": 2, "hidden": 8, "head": 4}
+    sizes: dict[str, Any] = {"dim": 8, "heads": 2, "layers": 2, "hidden": 8, "head": 4}
     return multiemo.MultiEMO(multiemo.Config(classes=2, streams=STREAMS, recurrent=(), **sizes))
 
 
@@ -154,13 +155,14 @@ def test_steps_of_other_modes_are_watched_where_there_are_several() -> None:
     streams = {"text.t": 6, "video.v": 2}
     model = amuse.AMuSE(amuse.Config(classes=2, streams=streams, **SMALL))
     layer = model.man.centres[0].layers[0]  # pyright: ignore
-    nn.init.eye_(layer.keys[0].weight)
+    nn.init.eye_(layer.keys[0].weight)  # pyright: ignore
     seen: list[torch.Tensor] = []
     model.unimodal["video"].register_forward_hook(lambda _m, _i, out: seen.append(out[0]))
     made = Checkpoint("made", model.eval(), LABELS, (Ready("text.t", 6), Steps("video.v")), {})
     (found,) = watched(made, talk(), 2)
     assert (found.looks, found.at, found.utterances) == ("text", ("video",), ("step 1", "step 2", "step 3"))
-    q = layer.query(model.man.centres[0].enter(model.unimodal["text"]({"text.t": _rows()})[0]))[2, 0]
+    entered = model.man.centres[0].enter(model.unimodal["text"]({"text.t": _rows()})[0])  # pyright: ignore
+    q = layer.query(entered)[2, 0]  # pyright: ignore
     scores = (q.detach().view(2, 4) * seen[0][2].view(3, 2, 4)).sum(dim=2) / 2  # two heads, four wide
     torch.testing.assert_close(
         torch.from_numpy(found.shares[0]).float(), scores.softmax(dim=0).mean(dim=1), atol=1e-5, rtol=0

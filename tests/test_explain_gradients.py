@@ -14,6 +14,7 @@ from affectline.analyze.soft import Soft
 from affectline.checkpoint import Checkpoint
 from affectline.checkpoint.asking import Asked
 from affectline.explain.gradients import integrated
+from affectline.explain.parts import Perturbation
 from affectline.explain.regions import regions
 from affectline.explain.words import words
 from affectline.features.text_tokens import Tokens
@@ -88,7 +89,7 @@ def test_each_word_piece_belongs_to_its_word() -> None:
     """A word that is off is one whose pieces are padding: its own, whatever their number."""
     perturbation = words(spoken(SAID), 0)
     reader = Soft(fused(), perturbation, ("joy",))._read.__closure__  # pyright: ignore
-    pieces = next(c.cell_contents for c in reader if isinstance(c.cell_contents, dict))[0]
+    pieces = next(c.cell_contents for c in reader or () if isinstance(c.cell_contents, dict))[0]
     ids, spans = Tokens().pieces(SAID)
     of = [perturbation.parts[o].name if o < 5 else None for o in pieces.owner.tolist()]
     assert of[0] is of[-1] is None
@@ -132,6 +133,6 @@ def test_what_gradients_do_not_lead_to_is_said(tmp_path: Path) -> None:
         Soft(checkpoint, _of("audio", words(spoken(SAID), 0)), ("joy",))
 
 
-def _of(modality: str, perturbation: object) -> object:
+def _of(modality: str, perturbation: Perturbation) -> Perturbation:
     """The perturbation as one of another modality."""
     return type("Other", (type(perturbation),), {"modality": modality})(**vars(perturbation))

@@ -128,7 +128,7 @@ def _counted(model: AMuSE | EmoJE, batch: Batch, own: str, index: int) -> list[A
     if not isinstance(model, EmoJE):
         return []
     said: list[Tensor] = []
-    hook = model.query.register_forward_hook(lambda _m, _seen, out: said.append(out))
+    hook = model.query.register_forward_hook(lambda _m, _seen, out: said.append(out))  # pyright: ignore
     try:
         _run(model, batch)
     finally:
@@ -157,7 +157,7 @@ def _watched(layers: Sequence[nn.Module]) -> Iterator[list[tuple[nn.Module, tupl
 
 
 def _mean(found: Sequence[np.ndarray]) -> np.ndarray:
-    return np.mean([*found], axis=0, dtype=np.float64)
+    return np.asarray(np.mean([*found], axis=0, dtype=np.float64))
 
 
 def _attention(

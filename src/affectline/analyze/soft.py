@@ -201,11 +201,13 @@ class _Shown:
         found = [c.utterances[regions.index].clip for c in clips]
         size = (source.rate, source.size, min(source.limit, regions.most or source.limit))
         assert regions.track is not None
-        plain, covered = (faces.crops(clip, regions.track, *size) for clip in found if clip)
+        plain, covered = (
+            torch.from_numpy(faces.crops(clip, regions.track, *size)).float() for clip in found if clip
+        )
         rows, columns = regions.labels.shape
         at = (np.arange(source.size) + 0.5) / source.size
         owner = regions.labels[(at * rows).astype(int)][:, (at * columns).astype(int)]
-        return cls(*(torch.from_numpy(x).float() for x in (plain, covered)), torch.from_numpy(owner))
+        return cls(plain, covered, torch.from_numpy(owner))
 
     def __call__(self, branch: FaceBranch, masks: Masks) -> Vector:
         there = masks[:, None, self.owner, None]

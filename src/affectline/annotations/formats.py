@@ -78,7 +78,7 @@ def praat(path: Path) -> list[Mark]:
     except (PraatioException, AssertionError, ValueError, IndexError, KeyError) as error:
         raise ValueError(f"{path} is not a TextGrid that can be read: {error!r}; save it again") from error
     return [
-        Mark(float(interval.start), float(interval.end), tier.name, interval.label)
+        Mark(float(interval.start), float(interval.end), tier.name, interval.label)  # pyright: ignore
         for tier in grid.tiers
         if isinstance(tier, textgrid.IntervalTier)
         for interval in tier.entries
