@@ -99,8 +99,10 @@ BASE = (
     ),
     Section(
         "What noise costs `base`",
-        "Each modality alone, on its corpus' test part: other voices behind the voice, pictures out of focus"
-        " (of 48 pixels), words that a recogniser gets wrong. `change`: to the same without noise.",
+        "Each modality alone, on its corpus' test part: other voices behind the voice, pictures out of "
+        "focus (of 48 pixels), words that a recogniser gets wrong. `change`: to the same without noise. "
+        "The `base` before, whose voices and faces were learnt without: voices at 20, 10 and 0 dB 0.38, "
+        "0.28 and 0.17; faces 0.64, 0.30 and 0.19.",
         ("noise",),
     ),
 )

@@ -18,9 +18,10 @@ def _listed(value: object) -> object:
     parts = [value] if isinstance(value, str) else value
     if not isinstance(parts, list):
         return value
-    return [
-        piece.strip() for part in parts for piece in (part.split(",") if isinstance(part, str) else [part])
-    ]
+    pieces: list[object] = []
+    for part in parts:
+        pieces += map(str.strip, part.split(",")) if isinstance(part, str) else [part]
+    return pieces
 
 
 Modalities = Annotated[
