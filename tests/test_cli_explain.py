@@ -108,6 +108,7 @@ def test_checkpoints_stand_side_by_side_and_the_timeline_stays(
         (("--utterance", "u0001", "--beside", "nothing"), "no checkpoint 'nothing'", 1),
         (("--utterance", "u0001", "--beside", "base:smell"), "no modality 'smell'", 2),
         (("--utterance", "all", "--beside", "base"), "--beside takes one utterance", 2),
+        (("--utterance", "u0001", "--png"), "say where with --pictures", 2),
         (("--utterance", "u0001", "--samples", "3"), "3 samples cannot weigh", 1),
         (("--report",), "was judged; make some with", 1),
         ((), "needs a timeline and an utterance", 2),

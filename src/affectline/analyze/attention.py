@@ -135,7 +135,8 @@ def _counted(model: AMuSE | EmoJE, batch: Batch, own: str, index: int) -> list[A
         hook.remove()
     there = torch.stack([batch.present(s)[0] for s in model.streams], dim=1)
     shares = weights(said[0], there)[index].cpu().numpy()[:, None].astype(np.float64)
-    return [_attention(own, "all", list(model.streams), [own], shares)] if shares.any() else []
+    modes = [s.removesuffix(".vector") for s in model.streams]  # of which there is one of a modality
+    return [_attention(own, "all", modes, [own], shares)] if shares.any() else []
 
 
 @torch.inference_mode()

@@ -74,7 +74,7 @@ def explain(
             units where the model reads these.
         quick: Leave out how far it can be trusted, which takes about three times as long.
         pictures: Write each explanation as an SVG file to this folder.
-        png: And as PNG.
+        png: And as PNG, with --pictures or --beside.
         beside: These checkpoints on the utterance, side by side in one picture; NAME:text is one that has the
             words alone, NAME:text+audio one that sees nothing. The timeline stays as it is.
         checkpoint: Where the timeline's checkpoint is now.
@@ -109,6 +109,8 @@ def explain(
         raise UsageError(
             f"there are {len(paths)} timelines and {utterance!r} is an utterance of one; name it"
         )
+    if png and not (pictures or beside):
+        raise UsageError("--png says how pictures are written; say where with --pictures DIR")
     if beside:
         from affectline.cli.explain_beside import side_by_side
 
