@@ -33,7 +33,11 @@ SECTIONS = (
     *BASE,
     Section(
         "Every recording at hand",
-        "`affectline analyze` on the scenes and on all 216 CMU-MOSI clips with their words.",
+        "`affectline analyze` on the scenes and on all 216 CMU-MOSI clips with their words. `valence`: joy "
+        "less the mean of anger, disgust, sadness and fear, beside the sentiment that raters gave the clips, "
+        "which `base` has never seen. The late fusion that it replaced: all 0.27 (AUROC 0.67), words 0.73 "
+        "(0.90), voice -0.01 (0.51), face 0.02 (0.51). The voice and the face alone stay at chance on this "
+        "talk; together with the words they no longer spoil what these say.",
         ("analyze_corpus",),
         (
             Goal("recordings that failed", "analyze_corpus", ("failed",), 0, at_most=True),
