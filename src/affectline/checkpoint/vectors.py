@@ -54,6 +54,10 @@ class Vectors:
     def shape(self) -> tuple[int]:
         return (self.width,)
 
+    def load(self) -> None:
+        """Load the network, which is else done when it is first used."""
+        _encoder(self.checkpoint, self.modality)
+
     def content(self, conversation: Conversation, index: int) -> str | None:
         encoder, source = self._encoder, self.source
         if not conversation.utterances[index].has(source.stream):
