@@ -60,7 +60,7 @@ SECTIONS = (
         "figures here were taken once each, on a shared machine; the same code had ratios of 0.21 and "
         "0.31 in two hours (several_people.avi), and during the hour's recording it was slower again. The "
         "hour was measured with the late fusion before `base`; in the minute 10 s are the text network's "
-        "loading, which is part of loading since. "
+        "loading, which the one before had counted as loading. "
         "Both goals are missed. What grows with an hour is not found out yet.",
         ("speed",),
         (

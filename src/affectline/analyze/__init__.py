@@ -14,7 +14,6 @@ from affectline.analyze.recordings import is_transcript, sha256_of
 from affectline.analyze.subsets import not_used
 from affectline.checkpoint import Checkpoint
 from affectline.checkpoint.seen import answered
-from affectline.checkpoint.vectors import Vectors
 from affectline.corrections import Edit, corrected
 from affectline.media import FileClip, Recording
 from affectline.nn.mtcnn import MTCNN
@@ -102,11 +101,7 @@ class Analyzer:
             ValueError: there is no such checkpoint or device, or the checkpoint's files are damaged.
         """
         chosen = find_device(device)
-        found = checkpoint.load(name, chosen)
-        for extractor in found.extractors:
-            if isinstance(extractor, Vectors):
-                extractor.load()  # now, and not when the first recording waits for it
-        return cls(found, MTCNN.load().to(chosen))
+        return cls(checkpoint.load(name, chosen), MTCNN.load().to(chosen))
 
     def analyze(
         self,

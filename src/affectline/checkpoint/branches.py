@@ -1,18 +1,18 @@
 """A late fusion asked many times: what one of its branches has read before is not read again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from affectline.batch import Features, Stream
 from affectline.features import Array
-from affectline.models import Inferred, averaged
+from affectline.models import Inferred, averaged, first_of
 from affectline.models.late_fusion import LateFusion
 from affectline.types import Conversation, Modality
 
@@ -51,19 +51,7 @@ class Branches:
                 said = self._read(modality, [a for a in arrays if id(a) not in known]) | known
             logits[modality] = torch.stack([said[id(a)] for a in arrays])[None]
             present[modality] = torch.tensor([[len(a) > 0 for a in arrays]], device=logits[modality].device)
-        with torch.inference_mode():
-            fused = self._model.fuse(logits, present)[0].cpu().numpy()
-        return averaged(
-            Inferred(
-                logits=fused,
-                by_modality={m: x[0].cpu().numpy() for m, x in logits.items()},
-                present={m: x[0].cpu().numpy() for m, x in present.items()},
-                targets=np.zeros_like(fused),
-                known=np.zeros(fused.shape, bool),
-                ratings=np.zeros_like(fused),
-            ),
-            np.array([u.window == 0 for c in conversations for u in c]),
-        )
+        return averaged(fused(self._model, logits, present), first_of(conversations))
 
     def _streams(self) -> Iterator[tuple[Modality, str]]:
         return ((Modality(m), self._model.branch(Modality(m))[0]) for m in self._model.branches)
@@ -82,6 +70,24 @@ class Branches:
             said = branch(Stream(values[None].to(device), mask[None].to(device)))[0].float()
             found |= {id(a): row for a, row in zip(some, said, strict=True)}
         return found
+
+
+@torch.inference_mode()
+def fused(
+    model: LateFusion,
+    said: Mapping[Modality, Float[Tensor, "1 n classes"]],
+    there: Mapping[Modality, Bool[Tensor, "1 n"]],
+) -> Inferred:
+    """What a late fusion makes of what its branches say; nothing is known of the truth."""
+    logits = model.fuse(said, there)[0].cpu().numpy()
+    return Inferred(
+        logits=logits,
+        by_modality={m: x[0].cpu().numpy() for m, x in said.items()},
+        present={m: x[0].cpu().numpy() for m, x in there.items()},
+        targets=np.zeros_like(logits),
+        known=np.zeros(logits.shape, bool),
+        ratings=np.zeros_like(logits),
+    )
 
 
 def quick() -> bool:

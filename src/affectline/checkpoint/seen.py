@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float32, Int64
 
 from affectline.batch import Features
 from affectline.checkpoint import Checkpoint, lengths_of
+from affectline.checkpoint.branches import fused
 from affectline.features import Array
 from affectline.features.ready import Ready
 from affectline.files import atomic_write
@@ -66,14 +67,12 @@ class Seen:
 
     def _fused(self, checkpoint: Checkpoint, modalities: Collection[Modality]) -> Inferred:
         assert isinstance(checkpoint.model, LateFusion)
-        there = {m: rows & (m in modalities) for m, rows in self.there.items()}
         device = next(checkpoint.model.parameters()).device
         said = {m: torch.from_numpy(rows)[None].to(device) for m, rows in self.answers.items()}
-        masks = {m: torch.from_numpy(rows)[None].to(device) for m, rows in there.items()}
-        with torch.inference_mode():
-            logits = checkpoint.model.fuse(said, masks)[0].cpu().numpy()
-        unknown = np.zeros_like(logits)
-        return Inferred(logits, dict(self.answers), there, unknown, unknown.astype(bool), unknown)
+        masks = {
+            m: torch.from_numpy(rows & (m in modalities))[None].to(device) for m, rows in self.there.items()
+        }
+        return fused(checkpoint.model, said, masks)
 
     def _run(
         self, checkpoint: Checkpoint, speakers: Sequence[str], modalities: Collection[Modality]

@@ -29,9 +29,13 @@ class Loaded:
     """What is loaded of an analysis: the first of its checkpoints at once, so that no job waits for it."""
 
     def __init__(self, of: Analysis) -> None:
+        from affectline.checkpoint.vectors import Vectors
+
         self.of = of
         self._analyzers: dict[str, Analyzer] = {}
-        self.analyzer(next(iter(of.checkpoints)))
+        for extractor in self.analyzer(next(iter(of.checkpoints))).checkpoint.extractors:
+            if isinstance(extractor, Vectors):
+                extractor.load()
 
     def analyzer(self, name: str) -> "Analyzer":
         from affectline.analyze import Analyzer
