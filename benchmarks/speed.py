@@ -8,6 +8,7 @@ was measured of them before is kept.
 """
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -50,7 +51,8 @@ def measure(recording: Path, transcript: Path | None, checkpoint: str) -> dict[s
     command = [sys.executable, "-c", MEASURED, checkpoint, str(recording), str(transcript or "")]
     began = time.monotonic()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    ran = subprocess.run(command, check=True, capture_output=True, text=True)
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}  # as users have it
+    ran = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     found = json.loads(ran.stdout)
     found["processor_s"] = round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 2)
