@@ -1,6 +1,7 @@
 """From a recording to its timeline, end to end."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from affectline.analyze.recordings import is_transcript, sha256_of
 from affectline.analyze.subsets import not_used
 from affectline.checkpoint import Checkpoint
 from affectline.checkpoint.seen import answered
+from affectline.checkpoint.vectors import load_networks
 from affectline.corrections import Edit, corrected
 from affectline.media import FileClip, Recording
 from affectline.nn.mtcnn import MTCNN
@@ -66,6 +68,11 @@ class Options:
         if self.granularity not in GRANULARITIES:
             known = ", ".join(GRANULARITIES)
             raise ValueError(f"granularity is {self.granularity!r}; there are {known}")
+
+    def used(self, conversation: Conversation) -> Conversation:
+        """Without the modalities that emotions are not read from."""
+        unused = [m for m in Modality if m not in self.modalities]
+        return conversation.without(*unused) if unused else conversation
 
     def settings(self, transcript: Path | None) -> dict[str, Any]:
         """What a timeline says of how it was made, and what must be equal for it to be made again."""
@@ -169,8 +176,7 @@ class Analyzer:
             recording, transcript, options, progress, clip=clip, kept=kept, sha256=sha256
         )
         conversation = corrected(conversation, edits, clip)
-        unused = [m for m in Modality if m not in options.modalities]
-        conversation = conversation.without(*unused) if unused else conversation
+        conversation = options.used(conversation)
         progress("emotions", 0.0)
         predictions, seen = answered(
             self.checkpoint,
@@ -221,7 +227,10 @@ class Analyzer:
         def with_faces() -> Conversation:
             assert clip is not None
             progress("faces", 0.0)
-            return attach(conversation, clip, self.detector, progress=lambda share: progress("faces", share))
+            told = partial(progress, "faces")
+            with ThreadPoolExecutor(1) as beside:  # what cannot be loaded is said when it is asked
+                beside.submit(load_networks, self.checkpoint.extractors, options.used(conversation))
+                return attach(conversation, clip, self.detector, progress=told)
 
         made_of: dict[str, Any] = {}
         if kept:
