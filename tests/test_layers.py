@@ -11,7 +11,7 @@ import pytest
 # fmt: off
 LAYERS = [
     "types", "checked", "files", "shipped", "timeline", "corrections", "exports", "media", "corpora",
-    "archives", "doctor", "batch",
+    "official", "archives", "doctor", "batch",
     "nn", "faces", "features", "epochs", "losses", "models", "abstention", "checkpoint", "evaluation",
     "machines", "training", "explain",
     "segment", "annotations", "sharing", "extraction", "scale", "report", "analyze", "recipes",

@@ -1,87 +1,146 @@
-"""Extraction on Ray: the same files as from one process, and what a worker's death costs."""
+"""Work spread over workers: who gets what and when, what a death costs; Ray is played by generators."""
 
-import os
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
-from doctor_makers import made_meld
 
-from affectline import extraction
-from affectline.corpora import meld
-from affectline.extraction import Job, extract_table
-from affectline.features import Item
-from affectline.features.audio_mel import Mel
-from affectline.scale import Marks, on_ray
-from affectline.types import Conversation
+from affectline.scale import ATTEMPTS, Worker, _Run, require
 
 
-@dataclass(frozen=True)
-class Deadly:
-    """Kills the process that reads an utterance of this name; `once`: where this file is not there yet."""
-
-    id: str
-    once: str = ""
-
-    stream = "audio.deadly"
-    shape = ()
-    dtype = np.float32
-    stored = True
-
-    def content(self, conversation: Conversation, index: int) -> str | None:
-        return conversation.utterances[index].id
-
-    def __call__(self, items: Sequence[Item]) -> list[np.ndarray]:
-        ids = [c.utterances[n].id for c, n in items]
-        if self.id in ids and not (self.once and Path(self.once).exists()):
-            if self.once:
-                Path(self.once).touch()
-            time.sleep(0.2)
-            os._exit(9)
-        return [np.array([len(id)], np.float32) for id in ids]
+class DiedError(Exception):
+    """A worker is gone."""
 
 
-@pytest.fixture(scope="module")
-def talks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[str, Conversation]]]:
-    data = tmp_path_factory.mktemp("data") / "meld"
-    made_meld(data)
-    return data, [(split, c) for split in meld.SPLITS for c in meld.read(data, split)]
+class TaskError(Exception):
+    """What Ray wraps a worker's error in."""
+
+    def __init__(self, cause: Exception) -> None:
+        self.cause = cause
 
 
-@pytest.mark.slow
-def test_ray_makes_the_same_files_and_outlives_its_workers(
-    talks: tuple[Path, list[tuple[str, Conversation]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("ray")
-    monkeypatch.setattr(extraction, "PIECE", 6)
-    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    data, conversations = talks
-    once = Deadly("train_dia1_utt1", str(tmp_path / "died"))
-    extract_table(Job("meld", data, (Mel(),)), conversations, tmp_path / "local")
-    extract_table(Job("meld", data, (Mel(),)), conversations, tmp_path / "ray", engine=on_ray(workers=2))
-    files = [{p.name: p.read_bytes() for p in (tmp_path / x).glob("*.parquet")} for x in ("local", "ray")]
-    assert files[0] == files[1]
-    made = extract_table(
-        Job("meld", data, (once,)), conversations, tmp_path / "once", engine=on_ray(workers=2)
-    )
-    assert Path(once.once).exists()
-    assert (made.rows, made.failed) == (27, {})
-    made = extract_table(
-        Job("meld", data, (Deadly("train_dia1_utt1"),)), conversations, tmp_path / "ever", engine=on_ray()
-    )
-    assert {*made.failed} == {f"train_dia1_utt{n}" for n in range(3)}
-    assert "died, 2 times" in made.failed["train_dia1_utt0"]
-    assert len(pd.read_parquet(tmp_path / "ever")) == 27
+class Play:
+    """Ray, as far as it is used: whoever waited longest is next."""
+
+    exceptions = SimpleNamespace(RayTaskError=TaskError, RayActorError=DiedError, OutOfMemoryError=DiedError)
+
+    def __init__(self, load: Callable[[], Worker[int, tuple[int, ...]]]) -> None:
+        self.load = load
+        self.started = 0
+        self.given: list[int] = []
+
+    def start(self) -> Any:
+        self.started += 1
+        worker = self.load()
+
+        def remote(item: int, deadly: Collection[str]) -> Iterator[Any]:
+            self.given.append(item)
+            return worker(item, deadly)
+
+        options = SimpleNamespace(remote=remote)
+        return SimpleNamespace(make=SimpleNamespace(options=lambda **_: options))
+
+    def wait(self, streams: Sequence[Any], num_returns: int) -> tuple[list[Any], list[Any]]:
+        return [streams[0]], [*streams[1:]]
+
+    def get(self, said: Any) -> Any:
+        return said
+
+    def results(self, items: Sequence[int], count: int = 2) -> Iterator[tuple[int, tuple[int, ...]]]:
+        return _Run(self, self.start, items).results(count)
 
 
-def test_only_what_was_begun_and_not_done_killed_a_worker(tmp_path: Path) -> None:
-    for _ in range(2):
-        marks = Marks(tmp_path / "a" / "piece")
-        marks("good", False)
-        marks("good", True)
-        marks("bad", False)
-    assert [Marks(tmp_path / "a" / "piece").deaths(id) for id in ("good", "bad", "later")] == [0, 2, 0]
+def worker(dies: Callable[[str], bool] = lambda _: False) -> Callable[[], Worker[int, tuple[int, ...]]]:
+    """Item n has the parts n.0, n.1 and n.2; it makes the numbers of those that are not deadly."""
+
+    def load() -> Worker[int, tuple[int, ...]]:
+        def made(item: int, deadly: Collection[str]) -> Iterator[str | tuple[int, ...]]:
+            parts = [f"{item}.{n}" for n in range(3)]
+            for part in parts:
+                yield part
+                if part not in deadly and dies(part):
+                    raise DiedError
+            yield tuple(n for n, part in enumerate(parts) if part not in deadly)
+
+        return made
+
+    return load
+
+
+def test_every_item_is_made_once_by_workers_that_stay() -> None:
+    play = Play(worker())
+    assert dict(play.results(range(7))) == {n: (0, 1, 2) for n in range(7)}
+    assert (play.started, sorted(play.given)) == (2, [*range(7)])
+
+
+def test_no_worker_gets_more_before_its_last_result_is_taken() -> None:
+    play = Play(worker())
+    results = play.results(range(9), count=3)
+    for taken in range(1, 10):
+        next(results)
+        assert len(play.given) <= taken + 2  # the other two go on; this one waits for whoever takes results
+
+
+def test_an_item_whose_worker_died_is_begun_again_by_a_new_one() -> None:
+    died: list[str] = []
+
+    def once(part: str) -> bool:
+        return part in ("1.2", "4.0") and part not in died and not died.append(part)
+
+    play = Play(worker(once))
+    assert dict(play.results(range(6))) == {n: (0, 1, 2) for n in range(6)}
+    assert (play.started, sorted(play.given)) == (4, [0, 1, 1, 2, 3, 4, 4, 5])
+
+
+def test_what_workers_die_of_again_and_again_is_left_out_and_nothing_else() -> None:
+    play = Play(worker(lambda part: part in ("1.1", "1.2", "3.0")))
+    assert dict(play.results(range(5))) == {n: {1: (0,), 3: (1, 2)}.get(n, (0, 1, 2)) for n in range(5)}
+    assert play.started == 2 + 3 * ATTEMPTS
+
+
+def test_a_death_is_that_of_the_part_that_was_begun_last() -> None:
+    """Another part of the same item, in which a worker died once, is not blamed with it."""
+    died: list[str] = []
+
+    def dies(part: str) -> bool:
+        died.append(part)
+        return part == "0.2" or (part == "0.1" and died.count(part) < ATTEMPTS)
+
+    assert dict(Play(worker(dies)).results([0])) == {0: (0, 1)}
+
+
+def test_what_a_worker_raises_is_raised() -> None:
+    def missing() -> Worker[int, tuple[int, ...]]:
+        def made(item: int, deadly: Collection[str]) -> Iterator[str | tuple[int, ...]]:
+            yield "begun"
+            raise TaskError(ImportError("the extra is missing"))
+
+        return made
+
+    with pytest.raises(ImportError, match="the extra is missing"):
+        list(Play(missing).results(range(3)))
+
+
+def test_workers_that_die_before_they_begin_are_not_replaced_for_ever() -> None:
+    def load() -> Worker[int, tuple[int, ...]]:
+        def made(item: int, deadly: Collection[str]) -> Iterator[str | tuple[int, ...]]:
+            if item >= 0:
+                raise DiedError
+            yield ()
+
+        return made
+
+    play = Play(load)
+    with pytest.raises(ValueError, match="die before they begin: is there memory enough"):
+        list(play.results(range(3), count=1))
+    assert play.started == ATTEMPTS
+
+
+def test_there_is_a_worker_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "ray", SimpleNamespace())
+    with pytest.raises(ValueError, match="--workers is 0; give 1 or more"):
+        require(0)
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    with pytest.raises(ImportError, match=r'pip install "affectline\[scale\]"'):
+        require(1)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from affectline import official
 from affectline.files import atomic_write
 
 UNFINISHED = ".unfinished"
@@ -26,12 +27,14 @@ class Download:
     """What a user has to get for a corpus: the files, and what of their inside is kept.
 
     `keep`: patterns of paths; the groups of the one that matches, joined by "/", are where it goes.
-    `renamed`: what is called otherwise here.
+    `renamed`: what of the first of them is called otherwise here. `made`: makes of those files in the folder
+    of the corpus what its reader takes, where that is something else.
     """
 
     files: str
     keep: tuple[str, ...]
     renamed: Mapping[str, str] = field(default_factory=dict)
+    made: Callable[[Path], None] = lambda _: None
 
 
 DOWNLOADS: Mapping[str, Download] = {
@@ -58,6 +61,48 @@ DOWNLOADS: Mapping[str, Download] = {
         "train.tsv, dev.tsv, test.tsv and emotions.txt of the folder goemotions/data, or it as a ZIP file",
         (r"((?:train|dev|test)\.tsv)", r"(emotions\.txt)"),
         {"emotions.txt": "labels.txt"},
+    ),
+    "mosi": Download(
+        "CMU_MOSI.zip (clips, transcripts, labels), and cmu_mosi_std_folds.py of the SDK",
+        (
+            r"(OpinionLevelSentiment\.csv)",
+            r"(Transcript)/Segmented/([\w-]+\.annotprocessed)",
+            r"(Video)/Segmented/([\w-]+\.mp4)",
+            r"(cmu_mosi_std_folds\.py)",
+        ),
+        {"Video": "clips"},
+        official.mosi,
+    ),
+    "mosei": Download(
+        "CMU_MOSEI_Labels.csd, CMU_MOSEI_TimestampedWords.csd, CMU_MOSEI.zip (clips, transcripts), and "
+        "cmu_mosei_std_folds.py of the SDK",
+        (
+            r"(CMU_MOSEI_Labels\.csd)",
+            r"(CMU_MOSEI_TimestampedWords\.csd)",
+            r"(cmu_mosei_std_folds\.py)",
+            r"(Raw/Transcript/Segmented/Combined)/([\w-]+\.txt)",
+            r"(Raw/Videos/(?:Segmented|Full)/Combined)/([\w-]+\.mp4)",
+        ),
+    ),
+    "emoreact": Download(
+        "EmoReact_V_1.0.zip",
+        (
+            r"(Labels)/((?:train|val|test)_labels\.text)",
+            r"(?:Labels/)?((?:Train|Val|Test)_names\.txt)",
+            r"(Data)/(Train|Validation|Test)/([^/]+\.mp4)",
+        ),
+    ),
+    "elderreact": Download(
+        "the repository as a ZIP file and, where you have the clips, their archives",
+        (
+            r"((?:train|dev|test)_(?:labels|audio)\.txt)",
+            r"(ElderReact_(?:train|dev|test))/([^/]+\.mp4)",
+        ),
+    ),
+    "ferplus": Download(
+        "fer2013.csv of FER2013 (fer2013.tar.gz), and fer2013new.csv of FER+ (or its repository as a ZIP)",
+        (r"(fer2013(?:new)?\.csv)",),
+        made=official.ferplus,
     ),
 }
 
@@ -86,7 +131,7 @@ def unpack(
 
     Raises:
         ValueError: an archive is of another kind, damaged or not whole, holds a link or a path that leads out
-            of it, or nothing of the corpus.
+            of it, or nothing of the corpus; or one is still to come that the others need.
         OSError: a file cannot be written.
     """
     keep = [re.compile(rf"(?:.*/)?{pattern}") for pattern in DOWNLOADS[corpus].keep]
@@ -105,6 +150,7 @@ def unpack(
             raise ValueError(
                 f"{path} holds nothing of {corpus}; that is in: {DOWNLOADS[corpus].files}. Is it another one?"
             )
+    DOWNLOADS[corpus].made(folder)
     (folder / UNFINISHED).unlink()
     return len(found)
 
@@ -126,8 +172,8 @@ def _unpacked(
 def _target(name: str, keep: Sequence[re.Pattern[str]], renamed: Mapping[str, str]) -> str | None:
     for pattern in keep:
         if match := pattern.fullmatch(name):
-            target = "/".join(match.groups())
-            return renamed.get(target, target)
+            first, *rest = match.groups()
+            return "/".join([renamed.get(first, first), *rest])
     return None
 
 

@@ -1,22 +1,46 @@
-"""Extraction on Ray Data: on all cores of a machine, or on a cluster by its address.
+"""The same work over many recordings on Ray: on all cores of a machine, or on a cluster by its address.
 
-Actors hold the models. Ray Data gives them the next piece when they are free, so what is in memory is bounded
-however large the corpus; a worker that dies is replaced and its piece made again. What kills a worker more
-than ATTEMPTS times becomes rows with an error. The files are those that one process makes, byte for byte:
-they are written here, by the one who asked, and the cluster needs no shared disk but for the recordings.
+Actors hold what is loaded once, such as models. Each is given the next item when its last result has been
+taken, so that one decodes while another one infers, and no more results are in memory than there are workers,
+however large the corpus. A worker that dies is replaced and its item begun again; a part of an item at which
+workers died ATTEMPTS times is left out, and the result says so. Results come to the one who asked, who writes
+them: the machines of a cluster need no shared disk but for the recordings.
 """
 
-import tempfile
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
-
-import numpy as np
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Generic, TypeVar
 
 from affectline.extraction import Engine, Job, Piece
 
-ATTEMPTS = 2
-"""How often a worker may die over a conversation until that is what is wrong."""
+ATTEMPTS = 3
+"""How often a worker may die over a part of an item until that is what is wrong."""
+DIED = f"the worker that read this died, {ATTEMPTS} times"
+STORE = 512 * 2**20
+"""Bytes of shared memory for what goes to workers and comes from them; more goes to the disk."""
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+Worker = Callable[[Item, Collection[str]], Iterator[str | Made]]
+"""Makes one item after the other, without the parts that are given as deadly: gives the name of each part
+as it is begun, and at last what it made, which is no text."""
+
+
+def require(workers: int | None) -> None:
+    """That there is Ray, and a number of workers.
+
+    Raises:
+        ImportError: the extra `scale` is not installed.
+        ValueError: there are no such workers.
+    """
+    try:
+        import ray  # pyright: ignore[reportMissingImports]  # noqa: F401
+    except ImportError as error:
+        raise ImportError('--engine ray needs Ray: pip install "affectline[scale]"') from error
+    if workers is not None and workers < 1:
+        raise ValueError(f"--workers is {workers}; give 1 or more")
 
 
 def on_ray(*, workers: int | None = None, address: str | None = None) -> Engine:
@@ -26,87 +50,131 @@ def on_ray(*, workers: int | None = None, address: str | None = None) -> Engine:
         ImportError: the extra `scale` is not installed.
         ValueError: there are no such workers.
     """
-    try:
-        import ray.data  # pyright: ignore[reportMissingImports]  # noqa: F401
-    except ImportError as error:
-        raise ImportError('--engine ray needs Ray: pip install "affectline[scale]"') from error
-    if workers is not None and workers < 1:
-        raise ValueError(f"--workers is {workers}; give 1 or more")
+    require(workers)
 
     def engine(job: Job, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, bytes]]:
-        yield from _made(job, pieces, workers, address)
+        yield from spread(lambda: _extracting(job), pieces, workers=workers, address=address)
 
     return engine
 
 
-def _made(
-    job: Job, pieces: Sequence[Piece], workers: int | None, address: str | None
-) -> Iterator[tuple[Piece, bytes]]:
+def _extracting(job: Job) -> Worker[Piece, bytes]:
+    def made(piece: Piece, deadly: Collection[str]) -> Iterator[str | bytes]:
+        rows: list[dict[str, Any]] = []
+        for split, conversation in piece.conversations:
+            yield conversation.id
+            rows += job.rows(split, conversation, DIED if conversation.id in deadly else None)
+        yield job.parquet(rows)
+
+    return made
+
+
+def spread(
+    load: Callable[[], Worker[Item, Made]],
+    items: Sequence[Item],
+    *,
+    workers: int | None = None,
+    address: str | None = None,
+    gpus: float = 0,
+) -> Iterator[tuple[Item, Made]]:
+    """Every item with what a worker made of it, in the order in which they end.
+
+    `load` gives a worker, once in each of its processes. `workers`: how many at a time, else a CPU each;
+    `address`: that of a cluster, else it is this machine; `gpus`: how many each worker has for itself.
+
+    Raises:
+        Exception: what a worker raised.
+    """
+    if not items:
+        return
+    with _session(address) as ray:
+        count = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
+        kind = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(Actor)
+        given = ray.put(load)
+        run = _Run(ray, lambda: kind.remote(given), items)
+        yield from run.results(min(count, len(items)))
+
+
+@contextmanager
+def _session(address: str | None) -> Iterator[Any]:
+    """Ray: as it is here, of the cluster, or begun on this machine and ended after it."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
     import ray  # pyright: ignore[reportMissingImports]
 
-    if not pieces:
+    if ray.is_initialized():
+        yield ray
         return
-    began = not ray.is_initialized()
-    if began:
-        ray.init(address=address, log_to_driver=False, include_dashboard=False, logging_level="ERROR")
+    here = {} if address else {"object_store_memory": STORE, "include_dashboard": False}
     try:
-        ray.data.DataContext.get_current().enable_progress_bars = False
-        count = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
-        with tempfile.TemporaryDirectory(prefix="affectline-") as begun:
-            made = ray.data.from_items(
-                [{"piece": n} for n in range(len(pieces))], override_num_blocks=len(pieces)
-            ).map_batches(
-                Worker,
-                fn_constructor_args=(ray.put((job, tuple(pieces))), begun),
-                batch_size=1,
-                num_cpus=1,
-                compute=ray.data.ActorPoolStrategy(min_size=min(count, len(pieces)), max_size=count),
-            )
-            for row in made.iter_rows():
-                yield pieces[int(row["piece"])], bytes(row["parquet"])
+        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **here)
+    except ConnectionError as error:
+        raise ValueError(f"--address {address}: there is no Ray cluster: {error}") from error
+    try:
+        yield ray
     finally:
-        if began:
-            ray.shutdown()
+        ray.shutdown()
 
 
-class Worker:
-    """Makes one piece after the other; what it has loaded stays loaded."""
+class _Run(Generic[Item, Made]):
+    """Which worker is at which item, and which parts workers died of."""
 
-    def __init__(self, work: Any, begun: str) -> None:
-        import ray  # pyright: ignore[reportMissingImports]
+    def __init__(self, ray: Any, start: Callable[[], Any], items: Sequence[Item]) -> None:
+        self._ray, self._start, self._items = ray, start, items
+        self._todo = deque(range(len(items)))
+        self._running: dict[Any, tuple[Any, int]] = {}
+        self._part: dict[int, str] = {}
+        self._deaths: Mapping[int, Counter[str]] = {n: Counter() for n in range(len(items))}
+
+    def results(self, count: int) -> Iterator[tuple[Item, Made]]:
+        for _ in range(count):
+            self._give(self._start())
+        while self._running:
+            (stream,), _ = self._ray.wait([*self._running], num_returns=1)
+            actor, n = self._running[stream]
+            try:
+                said = self._ray.get(next(stream))
+            except self._ray.exceptions.RayTaskError as error:
+                raise (error.cause if isinstance(error.cause, Exception) else error) from None
+            except (self._ray.exceptions.RayActorError, self._ray.exceptions.OutOfMemoryError):
+                self._died(stream)
+                continue
+            if isinstance(said, str):
+                self._part[n] = said
+                continue
+            del self._running[stream]
+            yield self._items[n], said
+            self._give(actor)
+
+    def _give(self, actor: Any) -> None:
+        """The next item to a worker that has none; where there is no more, it is let go."""
+        if self._todo:
+            n = self._todo.popleft()
+            self._part[n] = ""
+            deadly = [part for part, times in self._deaths[n].items() if times >= ATTEMPTS]
+            stream = actor.make.options(num_returns="streaming").remote(self._items[n], deadly)
+            self._running[stream] = actor, n
+
+    def _died(self, stream: Any) -> None:
+        """Its item is begun again, first of all, by a new worker."""
+        _, n = self._running.pop(stream)
+        self._deaths[n][self._part[n]] += 1
+        if self._deaths[n][""] >= ATTEMPTS:
+            raise ValueError("workers die before they begin: is there memory enough for what they load?")
+        self._todo.appendleft(n)
+        self._give(self._start())
+
+
+class Actor:
+    """A process that makes one item after the other; what it has loaded stays loaded."""
+
+    def __init__(self, load: Callable[[], Worker[Any, Any]]) -> None:
+        self._load = load
+        self._worker: Worker[Any, Any] | None = None
+
+    def make(self, item: Any, deadly: Collection[str]) -> Iterator[Any]:
         import torch
 
-        torch.set_num_threads(1)  # there is a worker for each core
-        self._job, self._pieces = ray.get(work)
-        self._begun = Path(begun)
-
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:
-        numbers = [int(n) for n in batch["piece"]]
-        made = [self._one(self._pieces[n]) for n in numbers]
-        return {"piece": np.array(numbers), "parquet": np.array(made, dtype=object)}
-
-    def _one(self, piece: Piece) -> bytes:
-        """The file of a piece; where workers died over it before, of what killed them the error alone."""
-        marks = Marks(self._begun / piece.name)
-        dead = [c.id for _, c in piece.conversations if marks.deaths(c.id) >= ATTEMPTS]
-        why = f"the worker that read this died, {ATTEMPTS} times"
-        return self._job.parquet(piece, skip=dict.fromkeys(dead, why), told=marks)
-
-
-class Marks:
-    """Which conversations of a piece were begun and which done: what a worker that died was reading.
-
-    Workers of other machines write elsewhere; then a worker may die more often.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._before = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-
-    def deaths(self, id: str) -> int:
-        return self._before.count(f"begun {id}") - self._before.count(f"done {id}")
-
-    def __call__(self, id: str, done: bool) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(f"{'done' if done else 'begun'} {id}\n")
+        if self._worker is None:  # not before: what goes wrong here is to be told as all else is
+            torch.set_num_threads(1)  # there is a worker for each core
+            self._worker = self._load()
+        yield from self._worker(item, deadly)

@@ -45,10 +45,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Failure:
-    """What could not be done: the recording or folder, as it was named, and why."""
+    """What could not be done: the recording or folder, as it was named, and why; `trace` is for --debug."""
 
     recording: Path
     reason: str
+    trace: str = ""
 
     @classmethod
     def of(cls, recording: Path, error: Exception) -> "Failure":

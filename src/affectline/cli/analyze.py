@@ -1,24 +1,33 @@
 """`affectline analyze`."""
 
 import json as to_json
-import time
-import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from tyro.conf import Positional, arg
 
 from affectline.cli import terminal
-from affectline.cli.options import Device, UsageError, find_checkpoint, usage
+from affectline.cli.options import (
+    Address,
+    Device,
+    Engine,
+    UsageError,
+    Workers,
+    check_engine,
+    find_checkpoint,
+    usage,
+)
 
 if TYPE_CHECKING:
-    from affectline.analyze import Analyzer, Options
+    from affectline.analyze import Analyzer
+    from affectline.analyze.many import Asked, Judged
     from affectline.analyze.recordings import Failure, Plan, Task
     from affectline.timeline import Timeline
-    from affectline.types import Conversation
+
+Made = TypeVar("Made")
 
 
 def analyze(
@@ -42,6 +51,9 @@ def analyze(
     diarization: Annotated[str, arg(metavar="voice|pyannote")] = "voice",
     granularity: Annotated[str, arg(metavar="word|utterance|turn")] = "utterance",
     device: Device = "auto",
+    engine: Engine = "local",
+    workers: Workers = None,
+    address: Address = None,
     json: Annotated[bool, arg(help_behavior_hint="")] = False,
     debug: Annotated[bool, arg(help_behavior_hint="")] = False,
 ) -> int:
@@ -56,6 +68,7 @@ def analyze(
       affectline analyze talk.mp4 --transcript talk.srt --formats json,csv,html
       affectline analyze talks/ --transcript words/ --out runs --resume
       affectline analyze chat.csv --json
+      affectline analyze talks/ --out runs --engine ray --workers 8
 
     Args:
         recordings: Sound or video files, transcripts (words alone), or folders of recordings.
@@ -75,6 +88,10 @@ def analyze(
         granularity: What is judged: a word (its time must be known), an utterance, or all that a speaker
             says until another one speaks.
         device: What computes: auto takes cuda, mps or cpu.
+        engine: One recording after the other, or several at a time on Ray (extra `scale`): on this machine
+            or a cluster.
+        workers: With ray: how many at a time.
+        address: With ray: that of the cluster, whose machines have the recordings under the same paths.
         json: Print one JSON object: {"done": [{"recording", "files", "seconds", "timeline"}],
             "failed": [{"recording", "reason"}]}.
         debug: Print the traceback of an error that affectline did not foresee.
@@ -82,6 +99,7 @@ def analyze(
     if not recordings:
         raise UsageError("analyze needs a recording or a folder, such as: affectline analyze talk.mp4")
     from affectline.analyze import Options, find_device, modalities_of
+    from affectline.analyze.many import Asked
     from affectline.analyze.recordings import plan
 
     with usage():
@@ -98,8 +116,9 @@ def analyze(
         todo = plan(recordings, transcript=transcript, out=out)
         find_checkpoint(checkpoint)
         find_device(device)
-    job = Job(todo, options, checkpoint, device, wanted, explain, resume, debug)
-    return job.run(as_json=json)
+        check_engine(engine, workers, address)
+    asked = Asked(checkpoint, device, options, explain)
+    return Job(todo, asked, wanted, resume, debug, engine, workers, address).run(as_json=json)
 
 
 def _formats(text: str) -> tuple[str, ...]:
@@ -136,19 +155,19 @@ class Job:
     """One call of the command."""
 
     plan: "Plan"
-    options: "Options"
-    checkpoint: str
-    device: str
+    asked: "Asked"
     formats: Sequence[str]
-    explain: bool
     resume: bool
     debug: bool
+    engine: Engine
+    workers: int | None
+    address: str | None
 
     @cached_property
     def analyzer(self) -> "Analyzer":
         from affectline.analyze import Analyzer
 
-        return Analyzer.load(self.checkpoint, self.device)
+        return Analyzer.load(self.asked.checkpoint, self.asked.device)
 
     def run(self, *, as_json: bool) -> int:
         """Do it; the results go to standard output, all else to standard error."""
@@ -164,6 +183,7 @@ class Job:
                     else:
                         failed.append(result)
                         stages.say(f"failed: {result.recording}: {result.reason}")
+                        terminal.say(result.trace) if self.debug and result.trace else None
         except KeyboardInterrupt:
             terminal.say(f"interrupted: {len(done)} of {len(self.plan.tasks)} done; with --resume it goes on")
             raise
@@ -175,7 +195,7 @@ class Job:
         from affectline.report import LICENCES
 
         stages.begin("affectline")
-        stages(f"loading the checkpoint {self.checkpoint}")
+        stages(f"loading the checkpoint {self.asked.checkpoint}")
         loaded = self.analyzer.checkpoint
         licence = loaded.about.get("licence", LICENCES.get(loaded.name))
         if licence:
@@ -184,55 +204,79 @@ class Job:
             stages.say(f"note: {note}")
 
     def _results(self, stages: terminal.Stages) -> "Iterator[Done | Failure]":
-        from affectline.analyze.recordings import Failure
+        if not self.plan.tasks:
+            return
+        self._load(stages)
+        yield from self._by_workers(stages) if self.engine == "ray" else self._in_turn(stages)
 
-        if self.plan.tasks:
-            self._load(stages)
+    def _in_turn(self, stages: terminal.Stages) -> "Iterator[Done | Failure]":
         for number, task in enumerate(self.plan.tasks, start=1):
             count = f"[{number}/{len(self.plan.tasks)}] " if len(self.plan.tasks) > 1 else ""
             stages.begin(f"{count}{task.recording}")
-            try:
-                yield self._one(task, stages)
-            except (ValueError, OSError, ImportError) as error:
-                self._trace()
-                yield Failure.of(task.recording, error)
-            except Exception as error:  # one recording must not stop the others, whatever is wrong with it
-                self._trace()
-                reason = (
-                    f"{type(error).__name__}: {error}; this should not happen: --debug shows where it did"
-                )
-                yield Failure(task.recording, reason)
+            yield self._tried(task, lambda task=task: self._one(task, stages))
 
-    def _trace(self) -> None:
-        if self.debug:
-            traceback.print_exc()
+    def _by_workers(self, stages: terminal.Stages) -> "Iterator[Done | Failure]":
+        """On Ray: what is not done yet; the files are written here."""
+        from affectline.analyze.many import on_ray
+        from affectline.analyze.recordings import Failure
+
+        todo = list["Task"]()
+        for task in self.plan.tasks:
+            before = self._tried(task, lambda task=task: self._before(task))
+            yield from [before] if before else []
+            todo += [] if before else [task]
+        made = on_ray(self.asked, todo, workers=self.workers, address=self.address)
+        for number, (task, judged) in enumerate(made, start=1):
+            stages(f"{number} of {len(todo)} recordings", number / len(todo))
+            if isinstance(judged, Failure):
+                yield judged
+                continue
+            for note in judged.notes:
+                stages.say(f"note: {task.recording}: {note}")
+            yield self._tried(task, lambda task=task, judged=judged: self._written(task, judged, stages))
+
+    def _tried(self, task: "Task", make: "Callable[[], Made]") -> "Made | Failure":
+        """What is made, or why not: one recording must not stop the others, whatever is wrong with it."""
+        from affectline.analyze.many import failed
+
+        try:
+            return make()
+        except Exception as error:
+            return failed(task.recording, error)
+
+    def _before(self, task: "Task") -> Done | None:
+        """What an earlier call made of it, if --resume wants that."""
+        from affectline.analyze.recordings import finished, write
+
+        timeline = (
+            finished(task, self.asked.options, self.analyzer.checkpoint.sha256) if self.resume else None
+        )
+        if timeline is None or (self.asked.explain and not any(u.explanations for u in timeline.utterances)):
+            return None
+        missing = [f for f, path in self._files(task).items() if not path.is_file()]
+        if missing:
+            write(timeline, task.folder, missing)
+        return Done(task, timeline, self._files(task), None)
 
     def _one(self, task: "Task", stages: terminal.Stages) -> Done:
-        from affectline.analyze.recordings import finished, name_of, write
+        if before := self._before(task):
+            return before
+        judged = self.asked.judged(self.analyzer, task, stages, lambda text: stages.say(f"note: {text}"))
+        return self._written(task, judged, stages)
 
-        files = {f: task.folder / name_of(f) for f in dict.fromkeys(("json", *self.formats))}
-        before = finished(task, self.options, self.analyzer.checkpoint.sha256) if self.resume else None
-        if before and (not self.explain or any(u.explanations for u in before.utterances)):
-            missing = [f for f, path in files.items() if not path.is_file()]
-            if missing:
-                write(before, task.folder, missing)
-            return Done(task, before, files, None)
-        began = time.monotonic()
-        talk, timeline = self.analyzer.judged(task.recording, task.transcript, self.options, stages)
-        timeline = self._explained(talk, timeline, stages) if self.explain else timeline
+    def _written(self, task: "Task", judged: "Judged", stages: terminal.Stages) -> Done:
+        from affectline.analyze.recordings import write
+
         stages("writing")
-        write(timeline, task.folder, self.formats)
-        for warning in timeline.warnings:
+        write(judged.timeline, task.folder, self.formats)
+        for warning in judged.timeline.warnings:
             stages.say(f"warning: {task.recording}: {warning}")
-        return Done(task, timeline, files, time.monotonic() - began)
+        return Done(task, judged.timeline, self._files(task), judged.seconds)
 
-    def _explained(self, talk: "Conversation", timeline: "Timeline", stages: terminal.Stages) -> "Timeline":
-        from affectline.analyze.explaining import explained
+    def _files(self, task: "Task") -> dict[str, Path]:
+        from affectline.analyze.recordings import name_of
 
-        loaded = self.analyzer.checkpoint
-        return explained(
-            loaded, talk, timeline, progress=stages, note=lambda text: stages.say(f"note: {text}")
-        )
+        return {f: task.folder / name_of(f) for f in dict.fromkeys(("json", *self.formats))}
 
 
 def _print_json(done: Sequence[Done], failed: "Sequence[Failure]") -> None:

@@ -3,15 +3,23 @@
 import json as to_json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
 from affectline.cli import terminal
-from affectline.cli.options import ManifestFile, find_manifest, find_root, usage
+from affectline.cli.options import (
+    Address,
+    Engine,
+    ManifestFile,
+    Workers,
+    check_engine,
+    find_manifest,
+    find_root,
+    usage,
+)
 
 if TYPE_CHECKING:
-    from affectline.extraction import Engine
     from affectline.types import Conversation
 
 SHOWN = 5
@@ -30,9 +38,9 @@ def extract(
     limit: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None,
     raw: Annotated[bool, arg(help_behavior_hint="")] = False,
     retry: Annotated[bool, arg(help_behavior_hint="")] = False,
-    engine: Annotated[Literal["local", "ray"], arg(metavar="local|ray")] = "local",
-    workers: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: a CPU each)")] = None,
-    address: Annotated[str | None, arg(metavar="ADDRESS", help_behavior_hint="")] = None,
+    engine: Engine = "local",
+    workers: Workers = None,
+    address: Address = None,
     json: Annotated[bool, arg(help_behavior_hint="")] = False,
 ) -> int:
     """Write features of a corpus as one table: Parquet, a row an utterance, a column a stream.
@@ -65,8 +73,9 @@ def extract(
     from affectline.corpora import find
     from affectline.doctor.copies import find_folder
     from affectline.doctor.manifest import selected
-    from affectline.extraction import Job, extract_table
+    from affectline.extraction import Job, extract_table, local
     from affectline.extraction.streams import extractors_of
+    from affectline.scale import on_ray
 
     with usage():
         data = find_root(root)
@@ -77,7 +86,8 @@ def extract(
         whole = getattr(module, "PICTURES_ARE_FACES", False)
         job = Job(corpus, folder, extractors_of(terminal.split(streams), whole=whole), raw)
         named = None if manifest is None else find_manifest(manifest, data)
-        makes = _engine(engine, workers, address)
+        check_engine(engine, workers, address)
+    makes = on_ray(workers=workers, address=address) if engine == "ray" else local
     read = module.read if named is None else selected(module.read, named, corpus)
 
     def conversations() -> "Iterator[tuple[str, Conversation]]":
@@ -103,15 +113,3 @@ def _name(failed: Sequence[tuple[str, str]]) -> None:
         terminal.say(f"failed: {id}: {error}")
     if len(failed) > SHOWN:
         terminal.say(f"... and {len(failed) - SHOWN:,} more: the column `error` names all of them")
-
-
-def _engine(engine: str, workers: int | None, address: str | None) -> "Engine":
-    from affectline.extraction import local
-
-    if engine == "local":
-        if workers is not None or address is not None:
-            raise ValueError("--workers and --address are of --engine ray")
-        return local
-    from affectline.scale import on_ray
-
-    return on_ray(workers=workers, address=address)

@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
 ManifestFile = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
 Device = Annotated[str, arg(metavar="auto|cpu|cuda|mps")]
+Engine = Annotated[Literal["local", "ray"], arg(metavar="local|ray")]
+Workers = Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: a CPU each)")]
+Address = Annotated[str | None, arg(metavar="ADDRESS", help_behavior_hint="")]
 
 
 if TYPE_CHECKING:
@@ -39,6 +42,21 @@ def find_checkpoint(name: str) -> None:
     if name not in installed() and not Path(name).is_dir():
         here = ", ".join(installed()) or "none"
         raise ValueError(f"there is no checkpoint {name!r}: installed is {here}; else give the folder of one")
+
+
+def check_engine(engine: str, workers: int | None, address: str | None) -> None:
+    """Refuse options of Ray without it, and Ray where it is not installed.
+
+    Raises:
+        ValueError: they do not go together.
+        ImportError: the extra `scale` is missing.
+    """
+    if engine == "ray":
+        from affectline.scale import require
+
+        require(workers)
+    elif workers is not None or address is not None:
+        raise ValueError("--workers and --address are of --engine ray")
 
 
 def find_root(root: Path | None) -> Path:

@@ -7,6 +7,7 @@ few sentences are said by everybody. Where the folder says which labels there ar
 of LABELS.
 """
 
+import ast
 import csv
 import hashlib
 import io
@@ -111,6 +112,24 @@ def table(path: Path, columns: Collection[str]) -> list[tuple[int, dict[str, str
         if None in row or None in row.values():
             raise ValueError(f"{path} line {line} must have {len(header)} cells, as the first line has")
     return rows
+
+
+def folds(path: Path, names: Collection[str]) -> dict[str, list[str]]:
+    """What a module of the CMU SDK assigns to these names: lists of videos. It is read and not run.
+
+    Raises:
+        ValueError: where it is no such module.
+    """
+    found: dict[str, list[str]] = {}
+    try:
+        for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+                found[statement.targets[0].id] = [str(v) for v in ast.literal_eval(statement.value)]
+        return {name: found[name] for name in names}
+    except (SyntaxError, ValueError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"{path} does not list videos as {', '.join(names)} ({error}); copy it from the SDK"
+        ) from error
 
 
 def span_of(start: float, end: float) -> Span | None:

@@ -20,7 +20,6 @@ times, and the published numbers do not come from them. This corpus was not at h
 from its documentation and tested on made-up files.
 """
 
-import ast
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from affectline.corpora import Fault, Published, Source, span_of
+from affectline.corpora import Fault, Published, Source, folds, span_of
 from affectline.media import FileClip
 from affectline.types import Clip, Conversation, LabelSpace, Span, Utterance, Word
 
@@ -98,8 +97,8 @@ def faults(root: Path) -> list[Fault]:
     Raises:
         ValueError: as `read`.
     """
-    file, folds = "CMU_MOSEI_Labels.csd", _folds(root)
-    known = {video for videos in folds.values() for video in videos}
+    file, parts = "CMU_MOSEI_Labels.csd", _folds(root)
+    known = {video for videos in parts.values() for video in videos}
     found = []
     with _opened(SOURCE.require(root / file)) as labels:
         for video in (data := _data(labels)):
@@ -121,17 +120,8 @@ def faults(root: Path) -> list[Fault]:
 
 def _folds(root: Path) -> dict[str, list[str]]:
     """The videos of each split: what the module of the SDK assigns to the names of SPLITS."""
-    path = SOURCE.require(root / "cmu_mosei_std_folds.py")
-    found: dict[str, list[str]] = {}
-    try:
-        for statement in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-                found[statement.targets[0].id] = [str(v) for v in ast.literal_eval(statement.value)]
-        return {split: found[name] for split, name in SPLITS.items()}
-    except (SyntaxError, ValueError, TypeError, KeyError) as error:
-        raise ValueError(
-            f"{path} does not list videos as {', '.join(SPLITS.values())} ({error}); copy it from the SDK"
-        ) from error
+    listed = folds(SOURCE.require(root / "cmu_mosei_std_folds.py"), SPLITS.values())
+    return {split: listed[name] for split, name in SPLITS.items()}
 
 
 def _opened(path: Path) -> Any:

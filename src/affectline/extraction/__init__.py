@@ -36,7 +36,7 @@ class Made:
 def local(job: Job, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, bytes]]:
     """One piece after the other, in this process."""
     for piece in pieces:
-        yield piece, job.parquet(piece)
+        yield piece, job.parquet([row for part in piece.conversations for row in job.rows(*part)])
 
 
 def extract_table(

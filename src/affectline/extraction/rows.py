@@ -112,25 +112,12 @@ class Job:
         text = str(error) if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {error}"
         return text.replace(f"{self.root}{os.sep}", "")[:ONE_ERROR]
 
-    def parquet(
-        self,
-        piece: Piece,
-        *,
-        skip: Mapping[str, str] | None = None,
-        told: Callable[[str, bool], None] = lambda *_: None,
-    ) -> bytes:
-        """The file of a piece: the same bytes of the same piece.
+    def rows(self, split: str, conversation: Conversation, why: str | None = None) -> list[dict[str, Any]]:
+        """A row of each utterance; `why`: an error for all of them, and nothing is looked at."""
+        return self._failed(split, conversation, why) if why else self._rows(split, conversation)
 
-        `skip`: conversations that are not looked at, and why; `told`: which is begun, and when it is done.
-        """
-        rows: list[dict[str, Any]] = []
-        for split, conversation in piece.conversations:
-            if why := (skip or {}).get(conversation.id):
-                rows += self._failed(split, conversation, why)
-                continue
-            told(conversation.id, False)
-            rows += self._rows(split, conversation)
-            told(conversation.id, True)
+    def parquet(self, rows: Sequence[Mapping[str, Any]]) -> bytes:
+        """The file of rows: the same bytes of the same rows."""
         columns = [_column([row[field.name] for row in rows], field.type) for field in self.schema]
         buffer = io.BytesIO()
         pq.write_table(pa.Table.from_arrays(columns, schema=self.schema), buffer, compression="zstd")
