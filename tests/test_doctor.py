@@ -137,6 +137,13 @@ def test_clips_that_cannot_be_opened_are_named_with_the_reason(tmp_path: Path) -
     assert shown.returncode == 1
 
 
+def test_faults_are_planted_in_a_copy_of_every_corpus() -> None:
+    corpora = {path.stem for path in Path(meld.__file__).parent.glob("[!_]*.py")} - {"mine", "synthetic"}
+    assert len(corpora) == 10
+    assert {corpus.split()[0] for corpus, *_ in PLANTS} == corpora
+    assert {corpus.split()[0] for corpus, kind, *_ in PLANTS if kind == "unread"} == corpora
+
+
 def test_every_kind_of_fault_is_planted_somewhere() -> None:
     planted = {kind for _, kind, _, _ in PLANTS}
     assert set(KINDS) - planted == {"count", "rare", "out-of-step", "unreadable"}

@@ -13,6 +13,7 @@ import pytest
 from doctor_makers import made_meld, sound
 
 from affectline import extraction, files
+from affectline.archives import UNFINISHED
 from affectline.cli import main
 from affectline.corpora import meld
 from affectline.extraction import Job, Piece, extract_table, local
@@ -97,6 +98,30 @@ def test_what_fails_is_a_row_with_the_error_and_the_exit_code_1(
     assert list(table["error"].notna()).count(True) == 1
     assert main([*command, "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["before"] == 27
+
+
+def test_wrong_roots_are_wrong_use(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AFFECTLINE_DATA", raising=False)
+    for root, said in (
+        (["--root", data / "nowhere"], "nowhere' does not exist; give --root DIR"),
+        (["--root", data / "meld"], f"give --root {data}"),
+        (["--root", tmp_path], "there is no folder 'meld' in"),
+        ([], "where are the corpora? Give --root DIR or set AFFECTLINE_DATA"),
+    ):
+        command = ["extract", "meld", "--streams", MEL, "--out", tmp_path / "t", *root]
+        assert main([*map(str, command)]) == 2
+        assert said in capsys.readouterr().err
+        assert not (tmp_path / "t").exists()
+
+
+def test_a_half_unpacked_archive_is_no_corpus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made_meld(tmp_path / "meld")
+    (tmp_path / "meld" / UNFINISHED).touch()
+    command = ["extract", "meld", "--streams", MEL, "--out", tmp_path / "t", "--root", tmp_path]
+    assert main([*map(str, command)]) == 2
+    assert "was not unpacked to its end: give affectline prepare meld its archives" in capsys.readouterr().err
 
 
 class KilledError(BaseException):
