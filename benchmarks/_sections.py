@@ -2,6 +2,7 @@
 
 from benchmarks._section import Goal, Section
 from benchmarks._sections_base import BASE
+from benchmarks._sections_corpora import CORPORA
 
 MISSING = (
     (
@@ -376,6 +377,7 @@ SECTIONS = (
             ),
         ),
     ),
+    *CORPORA,
     Section(
         "What `affectline doctor` finds in the corpora at hand",
         "How many of each kind, by part. Damage is of a copy; all else is of the corpus as published.",

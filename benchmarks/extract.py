@@ -3,7 +3,7 @@
 Clips of MOSI, each as many times as it takes. Each extraction is a process of its own; its memory is that of
 all of its processes, twice a second.
 
-python -m benchmarks.extract [--counts 100,200,400] [--engines local,ray] [--kills 5]
+python -m benchmarks.extract [--counts 100,200,400,800] [--engines local,ray] [--kills 5]
 """
 
 import argparse
@@ -103,18 +103,22 @@ def sha256(folder: Path) -> str:
     return content.hexdigest()
 
 
-def killed(root: Path, out: Path, seconds: float, kills: int) -> int:
-    """Kill an extraction so many times, at random, then let it end; the kills that hit it."""
-    rng, hits = random.Random(0), 0
+def killed(root: Path, out: Path, kills: int) -> list[int]:
+    """Kill an extraction so many times, then let it end; how many files there were at each kill.
+
+    Each time it is killed within a second after it has written one more.
+    """
+    rng, files = random.Random(0), list[int]()
     for _ in range(kills):
+        before = len(list(out.glob("*.parquet")))
         with subprocess.Popen(command(root, out, "local"), stderr=subprocess.DEVNULL) as process:
-            try:
-                process.wait(rng.uniform(0.2, 0.9) * seconds)
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                hits += 1
+            while process.poll() is None and len(list(out.glob("*.parquet"))) <= before:
+                time.sleep(0.02)
+            time.sleep(rng.random())
+            process.send_signal(signal.SIGKILL)
+        files.append(len(list(out.glob("*.parquet"))))
     run(root, out, "local")
-    return hits
+    return files
 
 
 def linear(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -130,12 +134,12 @@ def linear(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    counts = [int(n) for n in options.counts.split(",")]
+    counts = {"local": numbers(options.counts), "ray": numbers(options.ray_counts)}
     results: dict[str, Any] = {"streams": STREAMS}
     tables: dict[int, str] = {}
     for engine in options.engines.split(","):
         rows = []
-        for count in counts:
+        for count in counts[engine]:
             root = folder / f"{count}"
             if not root.exists():
                 made(options.data / "mosi", root, count)
@@ -147,16 +151,22 @@ def measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         results[engine] = {"runs": rows, **(linear(rows) if len(rows) > 2 else {})}
     results["same_table"] = True
     if options.kills:
-        first, usual = counts[0], results["local"]["runs"][0]["seconds"]
-        hits = killed(folder / f"{first}", folder / "killed", usual, options.kills)
-        results["kills"] = {"clips": first, "kills": hits}
-        results["kills"]["same_table"] = sha256(folder / "killed") == tables[first]
+        count = options.kill_count
+        files = killed(folder / f"{count}", folder / "killed", options.kills)
+        same = sha256(folder / "killed") == tables[count]
+        results["kills"] = {"clips": count, "files_at_each_kill": files, "same_table": same}
     return results
+
+
+def numbers(text: str) -> list[int]:
+    return [int(n) for n in text.split(",")]
 
 
 def main() -> None:
     arguments = parser(__doc__ or "")
-    arguments.add_argument("--counts", default="100,200,400")
+    arguments.add_argument("--counts", default="100,200,400,800")
+    arguments.add_argument("--ray-counts", default="100,200", help="the same for Ray, on so many clips")
+    arguments.add_argument("--kill-count", type=int, default=200, help="one of the counts")
     arguments.add_argument("--engines", default="local,ray" if find_spec("ray") else "local")
     arguments.add_argument("--kills", type=int, default=5)
     options = arguments.parse_args()

@@ -1,12 +1,15 @@
 """Work spread over workers: who gets what and when, what a death costs; Ray is played by generators."""
 
+import os
 from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
-from affectline.scale import ATTEMPTS, Worker, _Run, require
+from affectline.scale import ATTEMPTS, Actor, Worker, _Run, require
 
 
 class DiedError(Exception):
@@ -137,10 +140,30 @@ def test_workers_that_die_before_they_begin_are_not_replaced_for_ever() -> None:
     assert play.started == ATTEMPTS
 
 
-def test_there_is_a_worker_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_is_loaded_once_where_its_user_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+
+    def load() -> Worker[int, tuple[int, ...]]:
+        loaded.append(os.getcwd())
+        return worker()()
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    actor = Actor(load, str(tmp_path / "here"))
+    assert [[*actor.make(n, [f"{n}.1"])][-1] for n in range(2)] == [(0, 2)] * 2
+    assert loaded == [str(tmp_path / "here")]
+
+
+def test_ray_a_worker_and_an_address_inside_of_a_cluster_must_be_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", SimpleNamespace())
     with pytest.raises(ValueError, match="--workers is 0; give 1 or more"):
         require(0)
+    with pytest.raises(ValueError, match=r"run the command on a machine of the cluster, with --address auto"):
+        require(1, "ray://head:10001")
+    require(1, "auto")
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(ImportError, match=r'pip install "affectline\[scale\]"'):
         require(1)

@@ -93,9 +93,10 @@ def test_what_kills_every_worker_is_rows_with_the_error(
     assert (len(table), table["audio.deadly"].isna().sum()) == (27, 3)
 
 
-def test_workers_wait_for_whoever_takes_results(tmp_path: Path) -> None:
-    results = spread(partial(marking, tmp_path), range(20), workers=2)
-    pids = set[bytes]()
+def test_workers_wait_for_whoever_takes_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    results = spread(partial(marking, Path()), range(20), workers=2)
+    pids, taken = set[bytes](), 0
     for taken, (_, pid) in enumerate(results, start=1):
         assert len(list(tmp_path.iterdir())) <= taken + 1
         pids.add(pid)

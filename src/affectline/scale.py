@@ -7,6 +7,7 @@ workers died ATTEMPTS times is left out, and the result says so. Results come to
 them: the machines of a cluster need no shared disk but for the recordings.
 """
 
+import logging
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -28,12 +29,13 @@ Worker = Callable[[Item, Collection[str]], Iterator[str | Made]]
 as it is begun, and at last what it made, which is no text."""
 
 
-def require(workers: int | None) -> None:
-    """That there is Ray, and a number of workers.
+def require(workers: int | None, address: str | None = None) -> None:
+    """That there is Ray, a number of workers, and an address that can be worked at.
 
     Raises:
         ImportError: the extra `scale` is not installed.
-        ValueError: there are no such workers.
+        ValueError: there are no such workers, or the address is one of Ray's client, through which a worker
+            cannot say where it is.
     """
     try:
         import ray  # pyright: ignore[reportMissingImports]  # noqa: F401
@@ -41,6 +43,11 @@ def require(workers: int | None) -> None:
         raise ImportError('--engine ray needs Ray: pip install "affectline[scale]"') from error
     if workers is not None and workers < 1:
         raise ValueError(f"--workers is {workers}; give 1 or more")
+    if address is not None and address.startswith("ray://"):
+        raise ValueError(
+            f"--address {address} is of Ray's client, from outside of a cluster; run the command on a "
+            "machine of the cluster, with --address auto"
+        )
 
 
 def on_ray(*, workers: int | None = None, address: str | None = None) -> Engine:
@@ -48,9 +55,9 @@ def on_ray(*, workers: int | None = None, address: str | None = None) -> Engine:
 
     Raises:
         ImportError: the extra `scale` is not installed.
-        ValueError: there are no such workers.
+        ValueError: there are no such workers, or the address cannot be worked at.
     """
-    require(workers)
+    require(workers, address)
 
     def engine(job: Job, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, bytes]]:
         yield from spread(lambda: _extracting(job), pieces, workers=workers, address=address)
@@ -90,8 +97,8 @@ def spread(
     with _session(address) as ray:
         count = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
         kind = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0)(Actor)
-        given = ray.put(load)
-        run = _Run(ray, lambda: kind.remote(given), items)
+        given, here = ray.put(load), os.getcwd()
+        run = _Run(ray, lambda: kind.remote(given, here), items)
         yield from run.results(min(count, len(items)))
 
 
@@ -106,7 +113,7 @@ def _session(address: str | None) -> Iterator[Any]:
         return
     here = {} if address else {"object_store_memory": STORE, "include_dashboard": False}
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **here)
+        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **here)
     except ConnectionError as error:
         raise ValueError(f"--address {address}: there is no Ray cluster: {error}") from error
     try:
@@ -167,8 +174,9 @@ class _Run(Generic[Item, Made]):
 class Actor:
     """A process that makes one item after the other; what it has loaded stays loaded."""
 
-    def __init__(self, load: Callable[[], Worker[Any, Any]]) -> None:
+    def __init__(self, load: Callable[[], Worker[Any, Any]], here: str) -> None:
         self._load = load
+        self._here = here
         self._worker: Worker[Any, Any] | None = None
 
     def make(self, item: Any, deadly: Collection[str]) -> Iterator[Any]:
@@ -176,5 +184,7 @@ class Actor:
 
         if self._worker is None:  # not before: what goes wrong here is to be told as all else is
             torch.set_num_threads(1)  # there is a worker for each core
+            if os.path.isdir(self._here):  # of whoever asked: paths may be relative to it
+                os.chdir(self._here)
             self._worker = self._load()
         yield from self._worker(item, deadly)

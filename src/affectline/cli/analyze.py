@@ -91,7 +91,8 @@ def analyze(
         engine: One recording after the other, or several at a time on Ray (extra `scale`): on this machine
             or a cluster.
         workers: With ray: how many at a time.
-        address: With ray: that of the cluster, whose machines have the recordings under the same paths.
+        address: With ray: that of the cluster, whose machines have the recordings and the checkpoint under
+            the same paths; on one of its machines: auto.
         json: Print one JSON object: {"done": [{"recording", "files", "seconds", "timeline"}],
             "failed": [{"recording", "reason"}]}.
         debug: Print the traceback of an error that affectline did not foresee.

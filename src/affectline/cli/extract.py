@@ -67,7 +67,7 @@ def extract(
         retry: Try rows again that failed before.
         engine: One after the other, or on Ray (extra `scale`): on this machine or a cluster.
         workers: With ray: how many at a time.
-        address: With ray: that of the cluster.
+        address: With ray: that of the cluster; on one of its machines: auto.
         json: Print what was done as JSON.
     """
     from affectline.corpora import find

@@ -54,7 +54,7 @@ def check_engine(engine: str, workers: int | None, address: str | None) -> None:
     if engine == "ray":
         from affectline.scale import require
 
-        require(workers)
+        require(workers, address)
     elif workers is not None or address is not None:
         raise ValueError("--workers and --address are of --engine ray")
 
