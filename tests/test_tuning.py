@@ -11,15 +11,17 @@ from analyze_makers import make_checkpoint
 from media_makers import make_sound
 from torch import nn
 
-from affectline.checkpoint import Checkpoint, load, save, trained
+from affectline.checkpoint import Checkpoint, load, load_trained, save, trained
 from affectline.checkpoint.vectors import Vectors
 from affectline.corpora import mine
+from affectline.evaluation import Truth
 from affectline.machines import Machines
-from affectline.models import emoje
+from affectline.models import emoje, infer
 from affectline.models.late_fusion import LateFusion
-from affectline.recipes import Tuning, train_recipe
+from affectline.recipes import Tuning, featured, train_recipe
 from affectline.recipes.mine import base
-from affectline.recipes.tuning import _begin, blend, recipe_of
+from affectline.recipes.relabel import fit_layer
+from affectline.recipes.tuning import _begin, _told, blend, recipe_of
 from affectline.types import EMOTIONS, LabelSpace, Modality
 
 CPU = Machines(device="cpu")
@@ -136,6 +138,41 @@ def test_networks_that_it_reads_by_go_along(tmp_path: Path, label: str) -> None:
     assert first.modalities == (Modality.AUDIO,)
     assert again.labels.names == (EMOTIONS if label == "sadness" else ("joy", "bored"))
     assert np.isfinite([*first.scores.values()]).all()
+
+
+def test_dialogues_tell_other_labels_from_what_they_said_of_theirs(tmp_path: Path) -> None:
+    data, before = corpus(tmp_path / "data", "bored", "keen"), load(dialogue_checkpoint(tmp_path / "old"))
+    space = mine.labels(data / "mine")
+    recipe = recipe_of(tuning(tmp_path / "old"), before, space)
+    talks = [c for split in ("train", "dev", "test") for c in mine.read(data / "mine", split)]
+    learnt = featured(recipe, talks, "all")
+    model = emoje.EmoJE(recipe.config).eval()
+    assert recipe.start is not None
+    _told(model, before, learnt, space)
+    found = infer(model, talks, learnt.features, space)
+    assert found.logits.shape == found.by_modality[Modality.AUDIO].shape == (12, 2)
+    assert (found.logits.argmax(axis=1) == found.targets.argmax(axis=1)).all()  # before any training
+    again = emoje.EmoJE(replace(recipe.config, asked=0)).eval()
+    load_trained(again, trained(before.model))
+    unasked = [replace(c, utterances=tuple(replace(u, emotions=None) for u in c)) for c in talks]
+    said = infer(again, unasked, learnt.features, ALL).logits
+    assert isinstance(model.ask, nn.Linear)
+    told = torch.from_numpy(said).float() @ model.ask.weight.T + model.ask.bias
+    torch.testing.assert_close(torch.from_numpy(found.logits).float(), told, rtol=1e-4, atol=1e-4)
+
+
+def test_a_layer_is_fitted_to_what_is_known_of_each_label() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 3)) * [1, 5, 1] + [0, 3, 0]
+    targets = np.stack([x[:, 1] > 4, rng.random(400) < 0.2], axis=1)
+    known = np.stack([np.ones(400, dtype=bool), np.arange(400) < 200], axis=1)
+    targets[200:, 1] = True  # which nobody said
+    layer = nn.Linear(3, 2)
+    fit_layer(layer, x, Truth(targets, known, np.arange(400), LabelSpace(("a", "b"), multilabel=True)))
+    with torch.no_grad():
+        said = torch.sigmoid(layer(torch.from_numpy(x).float())).numpy()
+    assert ((said[:, 0] > 0.5) == targets[:, 0]).mean() > 0.97
+    assert said[:, 1].mean() == pytest.approx(targets[:200, 1].mean(), abs=0.03)
 
 
 def test_of_what_it_began_with_a_share_is_kept() -> None:

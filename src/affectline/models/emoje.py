@@ -42,7 +42,8 @@ class Config:
     without the body. `attention`, `heads`, `layers`, `context`: as in AMuSE. `joint`: the width of the joint
     space; 0 = none, and nothing stands in for what is missing. `several`: whether an utterance may show
     several classes. `answers`: the streams whose last numbers are logits of the classes, as an encoder that
-    was trained before has them; the model says what they say until it learns better.
+    was trained before has them; the model says what they say until it learns better. `asked`: labels that
+    one layer more tells from the classes, where others are asked for than were learnt; 0: the classes.
 
     Paper: no size is known.
     Here:  AMuSE's, and a joint space as wide as a descriptor.
@@ -59,6 +60,12 @@ class Config:
     dropout: float = 0.2
     several: bool = False
     answers: tuple[str, ...] = ()
+    asked: int = 0
+
+    @property
+    def labels(self) -> int:
+        """How many it says something of."""
+        return self.asked or self.classes
 
 
 @dataclass(frozen=True)
@@ -117,7 +124,8 @@ class EmoJE(nn.Module):
             for layer in (self.classify, *self.heads):
                 nn.init.zeros_(layer.weight)  # pyright: ignore[reportArgumentType]
                 nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType]
-        self.prior = nn.Buffer(torch.zeros(c.classes))  # logits where nothing is there at all
+        self.ask = nn.Linear(c.classes, c.asked) if c.asked else nn.Identity()
+        self.prior = nn.Buffer(torch.zeros(c.labels))  # logits where nothing is there at all
 
     def fit(self, train: Sequence[Sequence[Features]]) -> None:
         """Take the statistics that features are standardised by from those of the train part."""
@@ -159,8 +167,8 @@ class EmoJE(nn.Module):
         something = turns(there.any(dim=1), real).any(dim=1)[:, None, None]
         by_modality, present = self._alone(said, there)
         return Output(
-            logits=torch.where(something, logits, self.prior),
-            by_modality={m: turns(said, real) for m, said in by_modality.items()},
+            logits=torch.where(something, self.ask(logits), self.prior),
+            by_modality={m: turns(self.ask(said), real) for m, said in by_modality.items()},
             present={m: turns(here, real) for m, here in present.items()},
             there=self._by_stream(there),
             joint={} if p is None else self._by_stream(p),

@@ -13,15 +13,17 @@ from torch import Tensor, nn
 from affectline import corpora
 from affectline.checkpoint import Checkpoint, Platt, load, load_trained, save, trained
 from affectline.checkpoint.vectors import Vectors
+from affectline.evaluation import Truth
 from affectline.features import Extractor
 from affectline.features.video_faces import seen_whole
 from affectline.machines import Machines
-from affectline.models import emoje, late_fusion
+from affectline.models import emoje, infer, late_fusion
 from affectline.models.emoje import EmoJE
 from affectline.models.late_fusion import LateFusion
 from affectline.nn.ranks import leads
 from affectline.recipes import Data, Objective, Progress, Recipe, Tuning, featured, one_by_one, run
 from affectline.recipes.decisions import finish
+from affectline.recipes.relabel import fit_layer
 from affectline.report import LICENCES
 from affectline.types import Conversation, LabelSpace
 
@@ -55,6 +57,8 @@ def train(
         recipe = replace(recipe, extractors=seen_whole(recipe.extractors))
     named = None if recipe.labels != before.labels else module.LABELS.names
     learnt, dev = (_data(recipe, root, split, named, progress) for split in ("train", "dev"))
+    if named is None:
+        recipe = replace(recipe, start=partial(_told, before=before, learnt=learnt, labels=recipe.labels))
     long = sum(map(len, learnt.conversations)) / len(learnt.conversations)
     recipe = replace(recipe, train=replace(recipe.train, batch=max(1, round(recipe.train.batch / long))))
     model = run(recipe, learnt, dev, out, machines=machines, resume=resume, progress=progress)
@@ -89,8 +93,8 @@ def recipe_of(tuning: Tuning, before: Checkpoint, labels: LabelSpace) -> Recipe:
     """The recipe that goes on from a checkpoint with a corpus of these labels.
 
     Where the checkpoint has all of them it keeps its own: so it can be compared with what it was, and what
-    the corpus does not name stays. Else it learns those of the corpus, and begins with what it knows of those
-    that it has by name.
+    the corpus does not name stays. Else it learns those of the corpus: an EmoJE tells them from what it says
+    of its own, a late fusion begins with what it knows of those that it has by name.
 
     Raises:
         ValueError: the model cannot go on.
@@ -103,8 +107,8 @@ def recipe_of(tuning: Tuning, before: Checkpoint, labels: LabelSpace) -> Recipe:
     asked, config = (before.labels if same else labels), before.model.config
     if not same:
         changes: dict[str, Any] = {"classes": len(asked.names)}
-        if kind is EmoJE:  # what an encoder says of its own labels is no answer here
-            changes |= {"several": asked.multilabel, "answers": ()}
+        if kind is EmoJE:
+            changes = {"asked": len(asked.names), "several": asked.multilabel}
         config = replace(config, **changes)  # pyright: ignore
     several, one = OBJECTIVES[kind]
     begun = "; ".join(before.about.get("data", ()))
@@ -131,17 +135,45 @@ def _begin(model: nn.Module, before: Checkpoint, labels: LabelSpace) -> None:
     if labels == before.labels:
         load_trained(model, state)
         return
+    if isinstance(model, EmoJE):  # it says of its classes what it said, and tells the labels from that
+        _body(model, state)
+        return
     config: Any = before.model.config
     larger = trained(type(before.model)(replace(config, classes=config.classes + 1)))
     rows = [(n, before.labels.names.index(x)) for n, x in enumerate(labels.names) if x in before.labels.names]
-    # answers come before what an EmoJE adds to them: without them its weights of a label mean something else
-    rows = [] if getattr(config, "answers", ()) else rows
     for name, new in trained(model).items():
         axes = [n for n, size in enumerate(larger[name].shape) if size != state[name].shape[n]]
         if not axes:
             new.copy_(state[name])
         for to, of in rows if axes else ():
             new.select(axes[0], to).copy_(state[name].select(axes[0], of))
+
+
+def _told(model: nn.Module, before: Checkpoint, learnt: Data, labels: LabelSpace) -> None:
+    """Begin; where labels are told from classes, as is likeliest in the train part."""
+    _begin(model, before, labels)
+    if not isinstance(model, EmoJE):
+        return
+    plain = EmoJE(replace(model.config, asked=0))
+    _body(plain, trained(model))
+    classes = LabelSpace(tuple(map(str, range(model.config.classes))), multilabel=True)
+    unknown = [
+        replace(c, utterances=tuple(replace(u, emotions=None) for u in c)) for c in learnt.conversations
+    ]
+    assert isinstance(model.ask, nn.Linear)
+    fit_layer(
+        model.ask,
+        infer(plain, unknown, learnt.features, classes).logits,
+        Truth.of(learnt.conversations, labels),
+    )
+
+
+@torch.no_grad()
+def _body(model: EmoJE, state: Mapping[str, Tensor]) -> None:
+    """What does not depend on the labels that are asked for."""
+    for name, new in trained(model).items():
+        if not name.startswith(("ask.", "prior")):
+            new.copy_(state[name])
 
 
 def _data(recipe: Recipe, root: Path, split: str, named: Sequence[str] | None, progress: Progress) -> Data:
