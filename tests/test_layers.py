@@ -10,8 +10,8 @@ import pytest
 
 # fmt: off
 LAYERS = [
-    "types", "checked", "files", "shipped", "timeline", "corrections", "exports", "media", "corpora",
-    "official", "archives", "doctor", "batch",
+    "types", "checked", "files", "shipped", "timeline", "corrections", "exports", "summary", "media",
+    "corpora", "official", "archives", "doctor", "batch",
     "nn", "faces", "features", "epochs", "losses", "models", "abstention", "checkpoint", "evaluation",
     "machines", "training", "explain",
     "segment", "annotations", "sharing", "extraction", "scale", "report", "analyze", "recipes",
