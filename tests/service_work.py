@@ -18,7 +18,7 @@ from affectline.types import Conversation, Modality, Utterance
 
 @dataclass(frozen=True)
 class Fake:
-    """Makes work that does what the recording says: "sleep 2", "crash", "crash once", "hang", "fail" ...
+    """Makes work that does what the recording says: "sleep 2", "crash", "crash once", "hang", "talk 60 1" ...
 
     `seconds`: that any other recording takes.
     """
@@ -52,8 +52,24 @@ class Fake:
                 wait(report, 20.0 + held[0])
             case _:
                 wait(report, self.seconds)
-        untimed = word == "untimed"
-        talk(3, timed=not untimed, path=task["recording"]).write(folder / "timeline.json")
+        timeline = talk(3, timed=word != "untimed", path=task["recording"])
+        if word == "talk":  # "talk 60 1": so many utterances of such a seed
+            timeline = by(task["options"]["checkpoint"], int(rest[0]), int(rest[1]), task["recording"])
+        timeline.write(folder / "timeline.json")
+
+
+def by(checkpoint: str, size: int, seed: int, path: str) -> Timeline:
+    """A talk whose every third utterance checkpoints other than base call fear, and nothing else."""
+    timeline = talk(size, seed=seed, path=path)
+    entries = timeline.utterances
+    if checkpoint != "base":
+        entries = tuple(
+            replace(u, emotions=("fear",), abstained=False) if n % 3 == 0 else u
+            for n, u in enumerate(entries)
+        )
+    source = replace(timeline.source, sha256=f"{seed % 10}" * 64)
+    named = {"name": checkpoint, "sha256": None}
+    return replace(timeline, utterances=entries, source=source, checkpoint=named)
 
 
 @dataclass(frozen=True)

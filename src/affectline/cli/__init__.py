@@ -18,6 +18,7 @@ from affectline.cli.extract import extract
 from affectline.cli.options import UsageError
 from affectline.cli.prepare import prepare
 from affectline.cli.serve import serve
+from affectline.cli.summary import summary
 from affectline.cli.terminal import say
 from affectline.cli.train import recipes, train
 from affectline.cli.weights import weights
@@ -25,6 +26,7 @@ from affectline.cli.weights import weights
 COMMANDS: dict[str, Callable[..., int]] = {
     "analyze": analyze,
     "explain": explain,
+    "summary": summary,
     "recipes": recipes,
     "train": train,
     "evaluate": evaluate,

@@ -120,23 +120,24 @@ def cancel(id: str, service: Here) -> Job:
 async def rerun(id: str, request: Request, response: Response, service: Here) -> Job:
     """A new job. What was found before is not decoded again: speech, words, faces, features."""
     changes = await intake.json_of(request, schemas.Changes)
-    again = await asyncio.to_thread(_again, service, id, changes)
-    response.headers["Location"] = f"{PREFIX}/jobs/{again.id}"
-    return again
+    made = await asyncio.to_thread(again, service, id, changes)
+    response.headers["Location"] = f"{PREFIX}/jobs/{made.id}"
+    return made
 
 
-def _again(service: Service, id: str, changes: schemas.Changes) -> Job:
+def again(service: Service, id: str, changes: schemas.Changes) -> Job:
+    """Queue another analysis of the same recording; raises Problem where it cannot be made."""
     job = _job(service, id)
     asked = changes.model_dump(exclude_unset=True)
     asked = {k: v for k, v in asked.items() if v is not None or k in schemas.NULLABLE}
     options = service.checked(schemas.Options(**{**job.options, **asked}))
     with service.one_more():
         try:
-            again = service.jobs.again(job, options.model_dump())
+            made = service.jobs.again(job, options.model_dump())
         except KeyError as error:
             raise unknown() from error
     service.pool.wake()
-    return _view(service, again)
+    return _view(service, made)
 
 
 @router.get(

@@ -40,10 +40,10 @@ def mount(app: "FastAPI", data: Path) -> None:
         from nicegui import ui
     except ImportError as error:
         raise ImportError('the page needs NiceGUI: pip install "affectline[app]"') from error
-    from affectline.server.page import library, talk
+    from affectline.server.page import beside, library, summary, talk
 
-    library.register()
-    talk.register()
+    for one in (library, talk, summary, beside):
+        one.register()
     pages.add_middleware(Policy)
     pages.add_exception_handler(Exception, _failed)
     ui.run_with(

@@ -205,7 +205,7 @@ def create_app(
     one app of a process can have. `ready`: start the
     helper at once, and not when it is asked first.
     """
-    from affectline.server import editing, stream
+    from affectline.server import editing, stream, summaries
     from affectline.server.api import PREFIX, described, router
 
     analysis = Analysis(dict(settings.checkpoints), settings.device, settings.limits.length)
@@ -243,6 +243,7 @@ def create_app(
     app.include_router(router)
     app.include_router(stream.router)
     app.include_router(editing.router)
+    app.include_router(summaries.router)
     if page:
         mount(app, settings.data)
     install(app)

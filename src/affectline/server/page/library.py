@@ -95,6 +95,7 @@ class _Row:
                 self.state = ui.label().classes("quiet")
                 self.bar = ui.linear_progress(0, show_value=False).props('aria-label="Progress of the stage"')
             with ui.element("div").classes("tools"):
+                self.summary = ui.link("Summary", f"/summary/{job.id}").classes("plain")
                 self.cancel = ui.button("Cancel", on_click=self._cancel).props("outline dense no-caps")
                 ui.button("Delete", on_click=self._ask).props("flat dense no-caps color=negative").props[
                     "aria-label"
@@ -108,6 +109,7 @@ class _Row:
         self.said = said
         done = job.state is State.COMPLETED
         self.link.set_visibility(done)
+        self.summary.set_visibility(done)
         self.name.set_visibility(not done)
         self.state.text = said[0]
         self.bar.set_value(said[1])

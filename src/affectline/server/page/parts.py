@@ -9,6 +9,7 @@ from nicegui import app, ui
 from nicegui.elements.mixins.text_element import TextElement
 
 from affectline.report import drawing
+from affectline.server.problems import Problem
 from affectline.server.service import Service
 
 STATIC = Path(__file__).parent / "static"
@@ -50,6 +51,19 @@ def register() -> None:
         "/static/drawing.js", lambda: Response(script, media_type="text/javascript"), include_in_schema=False
     )
     app.add_static_files("/static", STATIC)
+
+
+def sentence(problem: Problem) -> str:
+    """What is wrong, for a person."""
+    detail = str(problem.detail)
+    return f"{detail[:1].upper()}{detail[1:]}."
+
+
+def not_there(problem: Problem) -> None:
+    """A page that says why there is nothing to see."""
+    with frame("Not there"):
+        pass
+    ui.label(sentence(problem))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from nicegui import ui
 from affectline.report import PLAYABLE, colours_of
 from affectline.server.api import PREFIX
 from affectline.server.jobs import Job, State
-from affectline.server.page import correcting, parts, why
+from affectline.server.page import beside, correcting, parts, why
 from affectline.server.problems import Problem
 from affectline.server.results import Format
 from affectline.server.schemas import MODALITIES
@@ -56,9 +56,7 @@ async def _page(id: str) -> None:
         look = Look(job, await to_thread(parts.here().views.timeline, id))
         look.log = await to_thread(parts.here().views.log, id)
     except Problem as problem:
-        with parts.frame("Not there"):
-            pass
-        ui.label(f"{problem.detail[:1].upper()}{problem.detail[1:]}.")
+        parts.not_there(problem)
         return
     look.build()
 
@@ -88,6 +86,7 @@ class Look:
         with parts.frame(name):
             self._switches()
             self._exports()
+            ui.link("Summary", f"/summary/{self.job.id}")
             ui.button("?", on_click=self._help).props('flat round dense aria-label="Keys"')
         kind = PLAYABLE.get(Path(name).suffix.lower(), "") if self.timeline.timed else ""
         media = f"{PREFIX}/jobs/{self.job.id}/recording/{quote(name, safe='')}"
@@ -97,6 +96,8 @@ class Look:
                 self.correcting = correcting.Panel(self)
             with ui.element("section").classes("panel").props('aria-label="Explanations"'):
                 why.Panel(self)
+            with ui.element("section").classes("panel").props('aria-label="Other checkpoints"'):
+                beside.Panel(self)
         self.talk.on("choose", lambda event: self._choose(event.args["id"]))
         self.talk.on("help", self._help)
         self.talk.on("undo", self.undo)
