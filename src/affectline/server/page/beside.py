@@ -35,7 +35,7 @@ async def _page(id: str) -> None:
     with parts.frame(f"Side by side: {job.given.name}"):
         ui.link("The analysis", f"/analysis/{id}")
         only = ui.checkbox("Only where they differ").props("dense")
-    panel = ui.element("section").classes("panel").props('aria-label="Checkpoints"')
+    panel = ui.element("section").classes("panel top").props('aria-label="Checkpoints"')
     table = ui.element("section").classes("sheet scrolls").props('aria-label="Side by side" tabindex="0"')
     only.on_value_change(
         lambda event: table.classes(add="only") if event.value else table.classes(remove="only")
@@ -128,7 +128,8 @@ class Others:
         last = {one.options["checkpoint"]: one for one in jobs}
         going = [f"{name} is {one.state}" for name, one in last.items() if not one.state.final]
         failed = [f"{name} failed: {one.reason}" for name, one in last.items() if one.state is State.FAILED]
-        self.said.text = "; ".join(going + failed)
+        done = [name for name, one in last.items() if one.state is State.COMPLETED]
+        self.said.text = "; ".join([*(["beside: " + ", ".join(done)] if done else []), *going, *failed])
         for name, button in self.buttons.items():
             state = last[name].state if name in last else None
             button.set_visibility(state is not State.COMPLETED)
