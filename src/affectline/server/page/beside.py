@@ -55,6 +55,7 @@ def _table(found: Mapping[str, Any]) -> str:
     rows = found["utterances"]
     return template("beside.html").render(
         rows=rows[:SHOWN],
+        total=len(rows),
         differ=sum(row["differ"] for row in rows),
         agreement=found["agreement"],
         names=_names(found),
@@ -156,7 +157,7 @@ class Panel:
         row = next(rows, None)
         if row is None or len(self.found["analyses"]) < 2:
             return
-        shown = {"rows": [row], "differ": int(row["differ"]), "agreement": []}
+        shown = {"rows": [row], "total": 1, "differ": int(row["differ"]), "agreement": []}
         with self.box:
             ui.html(
                 template("beside.html").render(
