@@ -36,7 +36,7 @@ def record(name: str, results: Mapping[str, object]) -> Path:
     path = FOLDER / f"{name}.json"
     fields = {
         "name": name,
-        "command": _command(),
+        "command": command(),
         "made": date.today().isoformat(),
         "hardware": hardware(),
         "versions": _versions(),
@@ -46,7 +46,7 @@ def record(name: str, results: Mapping[str, object]) -> Path:
     return path
 
 
-def _command() -> str:
+def command() -> str:
     """As it was called, without what is of this machine: paths become the names of their files."""
     arguments = [Path(a).name if Path(a).is_absolute() else a for a in sys.orig_argv[1:]]
     return " ".join(["python", *arguments])
