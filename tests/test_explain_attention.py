@@ -1,7 +1,7 @@
 """Attention maps: of planted attention, and of models whose answers stay what they were."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,9 +41,9 @@ def checkpoint(model: nn.Module) -> Checkpoint:
     return Checkpoint("made", model.eval(), LABELS, READ, {})
 
 
-def multi() -> multiemo.MultiEMO:
+def multi(layers: int = 2) -> multiemo.MultiEMO:
     torch.manual_seed(0)
-    sizes: dict[str, Any] = {"dim": 8, "heads": 2, "layers": 2, "hidden": 8, "head": 4}
+    sizes: dict[str, Any] = {"dim": 8, "heads": 2, "layers": layers, "hidden": 8, "head": 4}
     return multiemo.MultiEMO(multiemo.Config(classes=2, streams=STREAMS, recurrent=(), **sizes))
 
 
@@ -74,6 +74,26 @@ def test_a_planted_look_is_found_at_its_utterance_and_modality() -> None:
     np.testing.assert_allclose(found.shares[0], [0, 0, 0.5, 0], atol=1e-3)
     np.testing.assert_allclose(found.shares[1], [0.125] * 4, atol=1e-6)
     assert found.most(1)[0][:2] == ("u2", "audio")
+
+
+def test_each_utterance_has_its_own_look() -> None:
+    """The words of each look for the number that the sound of another one is; u0 is not there at all."""
+    model, conversation = multi(layers=1), talk({0: {"text", "audio", "video"}})
+    sought = {1: 3, 2: 1, 3: 2}
+    cross = model.fuse["text"].layers[0].cross[0]  # pyright: ignore
+    for linear, scale in ((cross.query, 1.0), (cross.key_value, 1.0)):
+        nn.init.zeros_(linear.bias)
+        linear.weight.data[:8] = scale * torch.eye(8)
+    for name in ("text", "audio"):
+        project = model.contexts[name].project
+        nn.init.zeros_(project.bias)  # pyright: ignore
+        project.weight.data[:] = torch.eye(8)[:, :6]  # pyright: ignore
+    for n, utterance in enumerate(conversation):
+        utterance.ready["audio.a"][:] = 20.0 * (np.arange(6) == n)
+        utterance.ready["text.t"][:] = 20.0 * (np.arange(6) == sought.get(n))
+    for n, at in sought.items():
+        by = {a.looks: a for a in watched(checkpoint(model), conversation, n)}
+        assert by["text"].most(1)[0][:2] == (f"u{at}", "audio")
 
 
 def test_what_is_missing_is_not_looked_at() -> None:
@@ -167,6 +187,44 @@ def test_steps_of_other_modes_are_watched_where_there_are_several() -> None:
     torch.testing.assert_close(
         torch.from_numpy(found.shares[0]).float(), scores.softmax(dim=0).mean(dim=1), atol=1e-5, rtol=0
     )
+
+
+@dataclass(frozen=True)
+class Uneven(Steps):
+    """Three overlapping steps of four numbers; two where A speaks."""
+
+    shape = (4,)
+
+    def __call__(self, items: Sequence[Item]) -> list[np.ndarray]:
+        own = [c.utterances[n] for c, n in items]
+        steps = [np.lib.stride_tricks.sliding_window_view(u.ready[self.stream], 4) for u in own]
+        return [s[:2] if u.speaker == "A" else s for u, s in zip(own, steps, strict=True)]
+
+
+@pytest.mark.parametrize("kind", [amuse, emoje])
+def test_padding_neither_looks_nor_is_looked_at(kind: Any) -> None:
+    """Of two steps beside utterances of three the map is what it is without these."""
+    torch.manual_seed(0)
+    streams = {"text.t": 4, "video.v": 4}
+    model = {amuse: amuse.AMuSE, emoje: emoje.EmoJE}[kind](kind.Config(classes=2, streams=streams, **SMALL))
+    for mode in model.modules():
+        if isinstance(mode, amuse.Unimodal):
+            mode.attention = nn.ModuleList()  # which makes steps alike before it has learnt
+            mode.project[0].weight.data *= 10.0  # pyright: ignore
+    for centre in model.man.centres:
+        centre.layers[0].query.weight.data *= 100.0  # pyright: ignore
+    read = tuple(Uneven(s) for s in streams)
+    made = Checkpoint("made", model.eval(), LABELS, read, {})
+    alone = replace(talk(), utterances=talk().utterances[2:3])
+    beside, own = (
+        {a.looks: a for a in watched(made, *at) if a.looks != "all"} for at in ((talk(), 2), (alone, 0))
+    )
+    assert set(beside) == set(own)
+    assert len(own) == 2
+    for looks, found in own.items():
+        assert found.utterances == ("step 1", "step 2")
+        assert abs(found.shares - 0.5).max() > 0.05
+        np.testing.assert_allclose(beside[looks].shares[:, :2], found.shares[:, :2], atol=1e-5)
 
 
 def _rows() -> tuple[torch.Tensor, torch.Tensor]:

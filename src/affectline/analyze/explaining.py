@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from affectline.checkpoint import Checkpoint
 from affectline.checkpoint.asking import Asked, randomised
 from affectline.checkpoint.vectors import Vectors
 from affectline.explain import Answers, Explanation, gradients
+from affectline.explain.answers import Known
 from affectline.explain.attention import Attention
 from affectline.explain.faithfulness import ORDERS, Judged, judge
 from affectline.explain.modalities import modalities
@@ -82,6 +83,9 @@ class Explainer:
 
     checkpoint: Checkpoint
     conversation: Conversation
+    _judged: dict[Any, dict[bytes, Known]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @cached_property
     def asked(self) -> Asked:
@@ -139,63 +143,42 @@ class Explainer:
             return []
 
     def _one(self, index: int, modality: Modality, wanted: Wanted, progress: Progress) -> Explanation:
-        perturbation = self._perturbation(index, modality, wanted)
-        if wanted.method == gradients.METHOD:
-            return self._integrated(perturbation, modality, wanted, progress)
-        batch, count = BATCH[modality], wanted.samples
+        """What is judged asks for the same random orders by any method: these are answered once."""
+        perturbation, batch = self._perturbation(index, modality, wanted), BATCH[modality]
+        by_gradients = wanted.method == gradients.METHOD
 
-        def told(of: int) -> Callable[[int], None]:
-            return lambda done: progress(str(modality), min(1.0, done / max(1, of)))
+        def told(of: int, what: str = "") -> Callable[[int], None]:
+            return lambda done: progress(f"{modality}{what}", min(1.0, done / max(1, of)))
 
-        answers = Answers(perturbation, self.asked, wanted.emotions, batch=batch, progress=told(count))
-        found = explain.explain(
-            perturbation,
-            self.asked,
-            method=wanted.method,
-            samples=count,
-            seed=wanted.seed,
-            until_stable=wanted.until_stable,
-            answers=answers,
-        )
+        told_all = told(wanted.samples)
+        answers = Answers(perturbation, self.asked, wanted.emotions, batch=batch, progress=told_all)
+        if by_gradients:
+            progress(str(modality), 0.0)
+            found = _integrated(self.asked, perturbation, modality, answers.emotions)
+        else:
+            found = explain.explain(
+                perturbation,
+                self.asked,
+                method=wanted.method,
+                samples=wanted.samples,
+                seed=wanted.seed,
+                until_stable=wanted.until_stable,
+                answers=answers,
+            )
         if not wanted.judged:
             return found
         progress(f"{modality}: is it faithful?", 0.0)
+        other = self.shuffled
         return judge(
             found,
             perturbation,
             self.asked,
-            orders=ORDERS,
-            randomised=self.shuffled,
+            stability=not by_gradients,
+            randomised=_integrated(other, perturbation, modality, found.emotions) if by_gradients else other,
             answers=answers,
+            known=self._judged.setdefault((index, modality, wanted.around, wanted.regions), {}),
             batch=batch,
-            progress=lambda done: progress(
-                f"{modality}: is it faithful?", min(1.0, done / (ORDERS * len(found.parts)))
-            ),
-        )
-
-    def _integrated(
-        self, perturbation: Judged, modality: Modality, wanted: Wanted, progress: Progress
-    ) -> Explanation:
-        """By gradients, which need the network itself."""
-        emotions = Answers(perturbation, self.asked, wanted.emotions).emotions
-        progress(str(modality), 0.0)
-
-        def of(asked: Asked) -> Explanation:
-            soft = Soft(asked.checkpoint, perturbation, emotions, asked.memo)
-            return gradients.integrated(perturbation, soft, emotions, absent=ABSENT[modality])
-
-        found = of(self.asked)
-        if not wanted.judged:
-            return found
-        progress(f"{modality}: is it faithful?", 0.0)
-        return judge(
-            found,
-            perturbation,
-            self.asked,
-            orders=ORDERS,
-            stability=False,
-            randomised=of(self.shuffled),
-            batch=BATCH[modality],
+            progress=told(ORDERS * len(found.parts), ": is it faithful?"),
         )
 
     def _perturbation(self, index: int, modality: Modality, wanted: Wanted) -> Judged:
@@ -214,6 +197,14 @@ class Explainer:
         faceless = self.conversation.utterances[index].face is None
         scene = faceless and any(stream in SCENES for stream in streams)
         return regions(self.conversation, index, kind=wanted.regions or ("scene" if scene else "superpixels"))
+
+
+def _integrated(
+    asked: Asked, perturbation: Judged, modality: Modality, emotions: Sequence[str]
+) -> Explanation:
+    """By gradients, which need the network itself."""
+    soft = Soft(asked.checkpoint, perturbation, emotions, asked.memo)
+    return gradients.integrated(perturbation, soft, emotions, absent=ABSENT[modality])
 
 
 def _read(extractor: Extractor) -> str:

@@ -10,9 +10,14 @@ from affectline.explain.parts import Perturbation, Predict
 BATCH = 64
 """Perturbed conversations that are made and asked at once, which bounds the memory."""
 
+Known = Float[np.ndarray, " label"]
+"""The probabilities of all labels under a mask."""
+
 
 class Answers:
     """The probabilities of an utterance under masks; `progress` is told how many have been asked so far.
+
+    `known`: what the same model has answered to the same perturbation, which is added to.
 
     Raises:
         ValueError: an emotion is asked for that the model does not know.
@@ -26,10 +31,11 @@ class Answers:
         *,
         batch: int = BATCH,
         progress: Callable[[int], None] = lambda _asked: None,
+        known: dict[bytes, Known] | None = None,
     ) -> None:
         self._perturbation, self._predict = perturbation, predict
         self._batch, self._progress = batch, progress
-        self._known: dict[bytes, Float[np.ndarray, " emotion"]] = {}
+        self._known = {} if known is None else known
         whole = predict([perturbation.conversation])[0][perturbation.index]
         unknown = [name for name in emotions or () if name not in whole.scores]
         if unknown:

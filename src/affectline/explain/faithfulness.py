@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from scipy.stats import spearmanr
 
 from affectline.explain import explain
-from affectline.explain.answers import BATCH, Answers
+from affectline.explain.answers import BATCH, Answers, Known
 from affectline.explain.parts import Explanation, Faithfulness, Perturbation, Predict
 
 ORDERS = 30
@@ -39,6 +39,7 @@ def judge(
     stability: bool = True,
     randomised: Predict | Explanation | None = None,
     answers: Answers | None = None,
+    known: dict[bytes, Known] | None = None,
     batch: int = BATCH,
     progress: Callable[[int], None] = lambda _asked: None,
 ) -> Explanation:
@@ -52,6 +53,7 @@ def judge(
         stability: compare with the weights from as many samples of another seed.
         randomised: the model with random weights, or an explanation of it; None: that check is left out.
         answers: what has been asked of the perturbation itself.
+        known: what has been answered to its `judge`, by another method say, which is added to.
         batch: conversations that the model is given at once.
         progress: is told how many sets of parts have been asked, of each of the questions.
 
@@ -60,7 +62,8 @@ def judge(
     """
     if orders < 1:
         raise ValueError(f"faithfulness needs random orders to compare with, got {orders}")
-    asked = Answers(perturbation.judge, predict, explanation.emotions, batch=batch, progress=progress)
+    options: dict[str, Any] = {"batch": batch, "progress": progress, "known": known}
+    asked = Answers(perturbation.judge, predict, explanation.emotions, **options)
     rng = np.random.default_rng(explanation.seed)
     drawn = [rng.permutation(len(explanation.parts)) for _ in range(orders)]
     chance = np.mean([_area(_curves(asked, order)) for order in drawn], axis=0)
