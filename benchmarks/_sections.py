@@ -3,6 +3,7 @@
 from benchmarks._section import Goal, Section
 from benchmarks._sections_base import BASE
 from benchmarks._sections_corpora import CORPORA
+from benchmarks._sections_explain import EXPLAINED
 
 MISSING = (
     (
@@ -301,25 +302,7 @@ SECTIONS = (
             ),
         ),
     ),
-    Section(
-        "Explanations on raw clips of CMU-MOSI",
-        "Utterances were drawn beforehand, of those with at least four words. Better than random: the "
-        "probability falls faster when the weightiest parts go, and rises faster when they come, than in the "
-        "mean of 30 random orders, with another stand-in for what is gone than the explanation had. Only the "
-        "regions of eight utterances are measured; words and sounds are not, nor KernelSHAP. A mask is "
-        "looked at in a dozen pictures of the face, where the processor has tiles of bfloat16 in these. On "
-        "one clip and 200 samples weights moved by .0004 at most for bfloat16, by .011 for the dozen, and by "
-        ".035 for another seed, the largest being .109. The faithfulness was measured before, with all "
-        "pictures in 32 bits. The machine did other work, which the seconds of the clock include.",
-        ("explain",),
-    ),
-    Section(
-        "Explanations beside the package lime",
-        "The same text classifier, the same number of samples; utterances of 6 to 20 different words, drawn "
-        "from the transcripts of CMU-MOSI. Both weigh samples by the same kernel and "
-        "fit the same ridge; lime draws others.",
-        ("lime_package",),
-    ),
+    *EXPLAINED,
     Section(
         "The service under kills and load",
         "Clients ask five times a second while jobs of the demo are analysed. A job that ends its worker "

@@ -1,13 +1,18 @@
 """Our LIME and that of the `lime` package (Ribeiro's own) on the same text classifier: words and time.
 
-`pip install lime`, then `python -m benchmarks.lime_package [--count N]`: docs/results/lime_package.json.
+`pip install --no-deps --target DIR lime==0.2.0.1` (BSD; of the rest that it asks for the extras "dev" and
+"explain" have what is used here), then, with DIR on PYTHONPATH, `python -m benchmarks.lime_package
+[--count N]`: docs/results/lime_package.json. It is in no extra, as nothing else needs it.
+
 The classifier is `base` on words alone; the utterances are drawn from the transcripts of
 CMU-MOSI, of those with 6 to 20 different words, as `lime` takes equal words for one. Both ask about as many
-changed texts, from which words are left out. Seconds of the processor, the import of libraries not counted.
+changed texts, from which words are left out; ours asks about equal ones once. Seconds of the processor, the
+import of libraries not counted.
 """
 
 import time
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +112,11 @@ def compared(asked_of: Callable[[Conversation], Asked], talk: Conversation) -> d
 
 
 def main() -> None:
+    if find_spec("lime") is None:
+        raise SystemExit(
+            "the package lime is not there; get it with: pip install --no-deps --target DIR lime==0.2.0.1, "
+            "and put DIR on PYTHONPATH"
+        )
     arguments = parser(__doc__ or "")
     arguments.add_argument("--count", type=int, default=20, help="utterances (default: 20)")
     chosen = arguments.parse_args()

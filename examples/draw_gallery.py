@@ -1,18 +1,28 @@
-"""Makes docs/gallery.md and its pictures: six explanations of the demo conversation, and how good they are.
+"""Makes docs/gallery.md and its pictures: six explanations of made-up people, and how good they are.
 
     python examples/draw_gallery.py [CHECKPOINT]
 
-Nobody in the demo exists: its faces are drawn and its voices are espeak-ng's.
+Five are of the demo conversation, one is of a clip that is drawn here. Nobody in them exists: their faces are
+drawn and their voices are espeak-ng's. It takes some minutes.
 """
 
+import math
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
+
+import av
+import numpy as np
+from drawn_face import Expression, Moment, Person, Pose, draw
+from make_demo import FACES, FRAME_RATE, RATE
 
 from affectline.analyze import Analyzer
 from affectline.analyze.beside import Beside, beside
 from affectline.analyze.explaining import Explainer, Wanted, with_explanations
+from affectline.media import FileClip
 from affectline.report import colours_of
 from affectline.report.beside import answer, beside_svg
 from affectline.report.pictures import pictures
@@ -20,7 +30,7 @@ from affectline.types import Modality
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
-SAMPLES = 500
+SAMPLES = 300
 T, A, V = Modality.TEXT, Modality.AUDIO, Modality.VIDEO
 
 
@@ -33,6 +43,7 @@ class Case:
     wanted: Wanted
     shows: str
     figure: tuple[str, str] = field(default=("text", "lime"))
+    recording: str = "demo"
 
 
 CASES = (
@@ -46,28 +57,72 @@ CASES = (
         "The sound in segments and components: above, what all of a segment weighs.", ("audio", "lime"),
     ),
     Case(
-        "face", "u0006", Wanted(modalities=(V,), samples=SAMPLES), "Regions of the face, by likeness of "
-        "colour.", ("video", "lime"),
+        "face", "u0001", Wanted(modalities=(V,), samples=SAMPLES), "Regions of the face, by likeness of "
+        "colour, in a clip drawn for this page.", ("video", "lime"), "smile",
     ),
     Case(
         "modalities", "u0004", Wanted(modalities=(T,), samples=100, judged=False),
         "How much each modality moved the answer: exact Shapley values.", ("all", "shapley"),
     ),
 )  # fmt: skip
+ORDER = ("words", "turns", "sound", "face", "modalities", "beside")
 BESIDE = (("all three", ()), ("words alone", (T,)), ("sound alone", (A,)), ("face alone", (V,)))
 
 
-def drawn(checkpoint: str) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
+SMILE = "That is wonderful! I am so happy, thank you!"
+"""What is said in the drawn clip: Ben's words of the demo, in his voice."""
+SPOKEN = (33.56, 36.2)
+CARLA = Person(
+    skin=(214, 160, 128),
+    lips=(176, 84, 84),
+    hair=(60, 40, 30),
+    iris=(54, 84, 60),
+    shirt=(90, 120, 96),
+    wall=(206, 200, 188),
+    curls=True,
+    seed=3,
+)
+SIZE = (360, 320)  # pixels: height and width
+
+
+def smile(folder: Path) -> tuple[Path, Path]:
+    """Somebody else who says a line of the demo and smiles more and more; with her words."""
+    start, end = SPOKEN
+    sound = FileClip(HERE / "demo.mp4").window(start, end - start).waveform(RATE)
+    loud = np.abs(sound) / np.abs(sound).max()
+    recording, words = folder / "smile.mp4", folder / "smile.srt"
+    words.write_text(f"1\n00:00:00,000 --> 00:00:02,600\nCarla: {SMILE}\n", encoding="utf-8")
+    with av.open(str(recording), "w") as file:
+        picture = file.add_stream("libx264", FRAME_RATE, options={"crf": "23"})
+        picture.height, picture.width = SIZE
+        picture.pix_fmt = "yuv420p"
+        voice = file.add_stream("aac", RATE, layout="mono")
+        pieces = np.array_split(loud, round(len(sound) / RATE * FRAME_RATE))
+        for n, piece in enumerate(pieces):
+            face = Expression().towards(FACES["joy"], (n + 1) / len(pieces))
+            pose = Pose(x=160 + 3 * math.sin(n / 11), y=170, scale=80, turn=0.2 * math.sin(n / 17))
+            seen = draw(CARLA, Moment(face, pose, float(piece.mean())), SIZE)
+            file.mux(picture.encode(av.VideoFrame.from_ndarray(seen, format="rgb24")))
+        file.mux(picture.encode())
+        heard = av.AudioFrame.from_ndarray(sound[None], format="fltp", layout="mono")
+        heard.sample_rate, heard.pts, heard.time_base = RATE, 0, Fraction(1, RATE)
+        file.mux(voice.encode(heard))
+        file.mux(voice.encode())
+    return recording, words
+
+
+def drawn(checkpoint: str, folder: Path) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
     """Of each case its name, what it shows, the picture and what was measured."""
     analyzer = Analyzer.load(checkpoint, "cpu")
-    conversation, timeline = analyzer.judged(HERE / "demo.mp4", HERE / "demo.srt")
-    explainer, colours = Explainer(analyzer.checkpoint, conversation), colours_of(timeline)
-    for case in CASES:
-        found = explainer.explain(case.utterance, case.wanted)
-        explained = with_explanations(timeline, found)
-        entry = next(u for u in explained.utterances if u.id == case.utterance)
-        figure = next(f for f in pictures(entry, colours) if (f.modality, f.method) == case.figure)
-        yield case.name, f'{case.shows} {case.utterance}: "{entry.text}"', figure.svg, figure.notes
+    for name, files in (("smile", smile(folder)), ("demo", (HERE / "demo.mp4", HERE / "demo.srt"))):
+        conversation, timeline = analyzer.judged(*files)
+        explainer, colours = Explainer(analyzer.checkpoint, conversation), colours_of(timeline)
+        for case in (case for case in CASES if case.recording == name):
+            found = explainer.explain(case.utterance, case.wanted)
+            explained = with_explanations(timeline, found)
+            entry = next(u for u in explained.utterances if u.id == case.utterance)
+            figure = next(f for f in pictures(entry, colours) if (f.modality, f.method) == case.figure)
+            yield case.name, f'{case.shows} {case.utterance}: "{entry.text}"', figure.svg, figure.notes
     asked = [(name, analyzer.checkpoint, kept) for name, kept in BESIDE]
     wanted = Wanted(samples=200, judged=False, emotions=("sadness",))
     rows = [_one_each(b) for b in beside(asked, timeline, conversation, "u0002", wanted)]
@@ -93,17 +148,21 @@ def main(checkpoint: str = "base") -> None:
     folder = DOCS / "gallery"
     folder.mkdir(exist_ok=True)
     lines = [
-        "# Explanations of the demo conversation",
+        "# Explanations of made-up people",
         "",
-        f"Six pictures of what `{Path(checkpoint).name}` answers to examples/demo.mp4, made by `python",
-        "examples/draw_gallery.py`. Nobody in it exists. What speaks for a label is filled with its colour,",
-        "what speaks against it is outlined. Under each picture: what was measured of it, good or bad.",
+        f"Six pictures of what `{Path(checkpoint).name}` answers to examples/demo.mp4 and to a clip that is "
+        "drawn for this page, made by",
+        "`python examples/draw_gallery.py`. Nobody in them exists. What speaks for a label is filled with "
+        "its colour, what speaks",
+        "against it is outlined. Under each picture: what was measured of it, good or bad.",
     ]
-    for name, shows, svg, notes in drawn(checkpoint):
+    with tempfile.TemporaryDirectory() as made:
+        cases = {case[0]: case[1:] for case in drawn(checkpoint, Path(made))}
+    for name in sorted(cases, key=ORDER.index):
+        shows, svg, notes = cases[name]
         (folder / f"{name}.svg").write_text(svg + "\n", encoding="utf-8")
         lines += ["", f"## {name.capitalize()}", "", shows, "", f"![{name}](gallery/{name}.svg)", ""]
         lines += [f"- {note}" for note in notes]
-        print(name, flush=True)
     (DOCS / "gallery.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

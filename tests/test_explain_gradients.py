@@ -1,5 +1,6 @@
 """Integrated gradients: of functions worked by hand, and through the encoders of checkpoints."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from affectline.features.video_faces import Faces
 from affectline.models.emoje import Config, EmoJE
 from affectline.models.late_fusion import Config as Fused
 from affectline.models.late_fusion import LateFusion
-from affectline.types import Conversation
+from affectline.types import Conversation, Prediction
 
 SAID = "Unbelievable,  what a lovely day!"
 
@@ -125,6 +126,25 @@ def test_a_checkpoint_is_explained_and_judged_by_gradients(monkeypatch: pytest.M
     assert judged.sanity is not None
     assert judged.sanity < 1
     assert min(found.fit.values()) > 0.9
+
+
+def test_random_orders_are_asked_once_for_all_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("affectline.analyze.explaining.ORDERS", 3)
+    explainer, masked, ask = Explainer(fused(), spoken(SAID)), list[str](), Asked.__call__
+
+    def counted(asked: Asked, conversations: Sequence[Conversation]) -> list[list[Prediction]]:
+        said = [c.utterances[0].text or "" for c in conversations]
+        masked.extend(text for text in said if "[MASK]" in text)
+        return ask(asked, conversations)
+
+    monkeypatch.setattr(Asked, "__call__", counted)
+    again = [explainer.explain("u0001", Wanted(method=how, samples=60))[0] for how in ("lime", "shap")]
+    assert len(masked) == len(set(masked))
+    first, second = (next(iter(one.faithfulness.values())) for one in again)
+    assert first.random_deletion == second.random_deletion
+    masked.clear()
+    explainer.explain("u0001", Wanted(samples=60, around=1))
+    assert masked  # which are other parts: nothing of theirs is known
 
 
 def test_what_gradients_do_not_lead_to_is_said(tmp_path: Path) -> None:
