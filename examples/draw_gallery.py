@@ -19,14 +19,15 @@ import numpy as np
 from drawn_face import Expression, Moment, Person, Pose, draw
 from make_demo import FACES, FRAME_RATE, RATE
 
-from affectline.analyze import Analyzer
+from affectline.analyze import Analyzer, Options
 from affectline.analyze.beside import Beside, beside
 from affectline.analyze.explaining import Explainer, Wanted, with_explanations
 from affectline.media import FileClip
 from affectline.report import colours_of
 from affectline.report.beside import answer, beside_svg
 from affectline.report.pictures import pictures
-from affectline.types import Modality
+from affectline.timeline import Timeline
+from affectline.types import Conversation, Modality
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
@@ -58,7 +59,7 @@ CASES = (
     ),
     Case(
         "face", "u0001", Wanted(modalities=(V,), samples=SAMPLES), "Regions of the face, by likeness of "
-        "colour, in a clip drawn for this page.", ("video", "lime"), "smile",
+        "colour, in a clip drawn for this page; the model sees the face alone.", ("video", "lime"), "smile",
     ),
     Case(
         "modalities", "u0004", Wanted(modalities=(T,), samples=100, judged=False),
@@ -86,7 +87,7 @@ SIZE = (360, 320)  # pixels: height and width
 
 
 def smile(folder: Path) -> tuple[Path, Path]:
-    """Somebody else who says a line of the demo and smiles more and more; with her words."""
+    """Somebody else who says a line of the demo and soon smiles; with her words."""
     start, end = SPOKEN
     sound = FileClip(HERE / "demo.mp4").window(start, end - start).waveform(RATE)
     loud = np.abs(sound) / np.abs(sound).max()
@@ -99,7 +100,7 @@ def smile(folder: Path) -> tuple[Path, Path]:
         voice = file.add_stream("aac", RATE, layout="mono")
         pieces = np.array_split(loud, round(len(sound) / RATE * FRAME_RATE))
         for n, piece in enumerate(pieces):
-            face = Expression().towards(FACES["joy"], (n + 1) / len(pieces))
+            face = Expression().towards(FACES["joy"], min(1.0, 6 * (n + 1) / len(pieces)))
             pose = Pose(x=160 + 3 * math.sin(n / 11), y=170, scale=80, turn=0.2 * math.sin(n / 17))
             seen = draw(CARLA, Moment(face, pose, float(piece.mean())), SIZE)
             file.mux(picture.encode(av.VideoFrame.from_ndarray(seen, format="rgb24")))
@@ -111,29 +112,41 @@ def smile(folder: Path) -> tuple[Path, Path]:
     return recording, words
 
 
-def drawn(checkpoint: str, folder: Path) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
-    """Of each case its name, what it shows, the picture and what was measured."""
+Row = tuple[str, str, str, tuple[str, ...]]
+"""A case's name, what it shows, the picture and what was measured."""
+
+
+def drawn(checkpoint: str, folder: Path) -> Iterator[Row]:
+    """All cases, in the order in which they are made."""
     analyzer = Analyzer.load(checkpoint, "cpu")
-    for name, files in (("smile", smile(folder)), ("demo", (HERE / "demo.mp4", HERE / "demo.srt"))):
-        conversation, timeline = analyzer.judged(*files)
-        explainer, colours = Explainer(analyzer.checkpoint, conversation), colours_of(timeline)
-        for case in (case for case in CASES if case.recording == name):
-            found = explainer.explain(case.utterance, case.wanted)
-            explained = with_explanations(timeline, found)
-            entry = next(u for u in explained.utterances if u.id == case.utterance)
-            figure = next(f for f in pictures(entry, colours) if (f.modality, f.method) == case.figure)
-            yield case.name, f'{case.shows} {case.utterance}: "{entry.text}"', figure.svg, figure.notes
+    alone = analyzer.judged(*smile(folder), Options(modalities=(V,)))  # words would outweigh the face
+    yield from _explained(analyzer, "smile", *alone)
+    conversation, timeline = analyzer.judged(HERE / "demo.mp4", HERE / "demo.srt")
+    yield from _explained(analyzer, "demo", conversation, timeline)
     asked = [(name, analyzer.checkpoint, kept) for name, kept in BESIDE]
     wanted = Wanted(samples=200, judged=False, emotions=("sadness",))
     rows = [_one_each(b) for b in beside(asked, timeline, conversation, "u0002", wanted)]
     said = tuple(f"{b.name}: {answer(b.entry) if b.entry else b.notes}" for b in rows)
-    svg = beside_svg([(b.name, b.entry, b.notes) for b in rows], colours)
+    svg = beside_svg([(b.name, b.entry, b.notes) for b in rows], colours_of(timeline))
     yield (
         "beside",
         "Each modality alone beside all three, for sadness, as in AMuSE's figure 2. u0002",
         svg,
         said,
     )
+
+
+def _explained(
+    analyzer: Analyzer, recording: str, conversation: Conversation, timeline: Timeline
+) -> Iterator[Row]:
+    """The cases that are of this recording."""
+    explainer = Explainer(analyzer.checkpoint, conversation)
+    for case in (case for case in CASES if case.recording == recording):
+        explained = with_explanations(timeline, explainer.explain(case.utterance, case.wanted))
+        entry = next(u for u in explained.utterances if u.id == case.utterance)
+        found = pictures(entry, colours_of(timeline))
+        figure = next(f for f in found if (f.modality, f.method) == case.figure)
+        yield case.name, f'{case.shows} {case.utterance}: "{entry.text}"', figure.svg, figure.notes
 
 
 def _one_each(one: Beside) -> Beside:

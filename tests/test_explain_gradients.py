@@ -138,13 +138,18 @@ def test_random_orders_are_asked_once_for_all_methods(monkeypatch: pytest.Monkey
         return ask(asked, conversations)
 
     monkeypatch.setattr(Asked, "__call__", counted)
-    again = [explainer.explain("u0001", Wanted(method=how, samples=60))[0] for how in ("lime", "shap")]
+    wanted = [Wanted(method=how, samples=60, checked=False) for how in ("lime", "shap")]
+    again = [explainer.explain("u0001", one)[0] for one in wanted]
     assert len(masked) == len(set(masked))
     first, second = (next(iter(one.faithfulness.values())) for one in again)
     assert first.random_deletion == second.random_deletion
+    assert first.stability is first.sanity is None
     masked.clear()
-    explainer.explain("u0001", Wanted(samples=60, around=1))
+    fewer = explainer.explain("u0001", Wanted(samples=60, around=1, checked=False, orders=1))[0]
     assert masked  # which are other parts: nothing of theirs is known
+    assert next(iter(fewer.faithfulness.values())).orders == 1
+    with pytest.raises(ValueError, match="orders is 0"):
+        Wanted(orders=0)
 
 
 def test_what_gradients_do_not_lead_to_is_said(tmp_path: Path) -> None:

@@ -49,7 +49,9 @@ class Wanted:
     `emotions`: None: those that hold, else the strongest. `modalities`: None: those that were used. `around`:
     how many turns before and after may have mattered too. `regions`: of the picture, as
     `affectline.explain.regions` has them; None: the face, or the scene where there is none and the model sees
-    it. `judged`: whether to find out how far it can be trusted, which takes about three times as long.
+    it. `judged`: whether to find out how far it can be trusted, which takes about three times as long:
+    against `orders` random ones (None: 30), and where `checked` by the weights of another seed and those of a
+    shuffled model.
 
     Raises:
         ValueError: an option has a value that it cannot have.
@@ -63,6 +65,8 @@ class Wanted:
     around: int = 0
     regions: str | None = None
     judged: bool = True
+    orders: int | None = None
+    checked: bool = True
     until_stable: bool = True
 
     def __post_init__(self) -> None:
@@ -72,6 +76,8 @@ class Wanted:
             raise ValueError(
                 f"samples is {self.samples} and around is {self.around}; they are over 0, and 0 or more"
             )
+        if self.orders is not None and self.orders < 1:
+            raise ValueError(f"orders is {self.orders}; a comparison with random orders needs 1 or more")
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,7 @@ class Explainer:
 
     checkpoint: Checkpoint
     conversation: Conversation
+    # Random orders are the same by any method: what they ask is answered once.
     _judged: dict[Any, dict[bytes, Known]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -143,7 +150,6 @@ class Explainer:
             return []
 
     def _one(self, index: int, modality: Modality, wanted: Wanted, progress: Progress) -> Explanation:
-        """What is judged asks for the same random orders by any method: these are answered once."""
         perturbation, batch = self._perturbation(index, modality, wanted), BATCH[modality]
         by_gradients = wanted.method == gradients.METHOD
 
@@ -168,17 +174,20 @@ class Explainer:
         if not wanted.judged:
             return found
         progress(f"{modality}: is it faithful?", 0.0)
-        other = self.shuffled
+        other, orders = self.shuffled if wanted.checked else None, wanted.orders or ORDERS
+        if by_gradients and other:
+            other = _integrated(other, perturbation, modality, found.emotions)
         return judge(
             found,
             perturbation,
             self.asked,
-            stability=not by_gradients,
-            randomised=_integrated(other, perturbation, modality, found.emotions) if by_gradients else other,
+            orders=orders,
+            stability=wanted.checked and not by_gradients,
+            randomised=other,
             answers=answers,
             known=self._judged.setdefault((index, modality, wanted.around, wanted.regions), {}),
             batch=batch,
-            progress=told(ORDERS * len(found.parts), ": is it faithful?"),
+            progress=told(orders * len(found.parts), ": is it faithful?"),
         )
 
     def _perturbation(self, index: int, modality: Modality, wanted: Wanted) -> Judged:
