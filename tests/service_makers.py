@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fastapi.testclient import TestClient
-from service_work import Fake, FakeStudio
+from service_work import Fake, FakeBlurring, FakeStudio
 
 from affectline.server.limits import Limits
 from affectline.server.service import Settings, create_app, run
@@ -23,7 +23,8 @@ def settings(folder: Path, **changes) -> Settings:
 @contextmanager
 def service(folder: Path, *, seconds: float = 0.0, **changes) -> Iterator[TestClient]:
     """A client of a service that runs while the context does."""
-    app = create_app(settings(folder, **changes), Fake(seconds), studio=FakeStudio())
+    made = settings(folder, **changes)
+    app = create_app(made, Fake(seconds), studio=FakeStudio(), blurring=FakeBlurring())
     with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 

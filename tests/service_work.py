@@ -9,11 +9,12 @@ from typing import Any
 
 from timeline_makers import talk
 
+from affectline import tracks
 from affectline.corrections import Edit, corrected
 from affectline.server.helper import Answer, Question
 from affectline.server.worker import Report, Task, Work
-from affectline.timeline import Entry, Speaker, Timeline
-from affectline.types import Conversation, Modality, Utterance
+from affectline.timeline import Entry, Speaker, Timeline, face_of
+from affectline.types import Conversation, FaceTrack, Modality, Utterance
 
 
 @dataclass(frozen=True)
@@ -80,22 +81,55 @@ class FakeStudio:
         return answer
 
 
-def answer(question: Question, content: bytes) -> dict[str, Any]:
-    if question["do"] == "load":
-        return {}
-    if question["do"] == "why":
-        return {"explanations": [], "notes": ["nothing to explain"]}
-    whole = Timeline.read(Path(question["folder"]) / "timeline.json")
-    asked_again(whole, question["edits"], question["modalities"]).write(question["out"])
+@dataclass(frozen=True)
+class FakeBlurring:
+    """Makes what blurs: the copy says so, and a recording may say that it takes long or cannot be."""
+
+    def __call__(self) -> Answer:
+        return blurred
+
+
+def blurred(question: Question, content: bytes) -> dict[str, Any]:
+    if question["do"] == "share":
+        return {"share": 0.25}
+    path, out = Path(question["recording"]), Path(question["out"])
+    out.write_bytes(b"half of it: " + path.read_bytes())
+    if b"slowly" in path.read_bytes():
+        time.sleep(60)
+    if b"faceless" in path.read_bytes():
+        raise ValueError(f"{path}: there are no pictures in it")
+    with (out.parents[2] / "made").open("a") as file:
+        file.write("one\n")
+    out.write_bytes(b"blurred: " + path.read_bytes())
     return {}
 
 
-def asked_again(timeline: Timeline, edits: Sequence[Edit], modalities: Sequence[str]) -> Timeline:
-    talk = corrected(Conversation("talk", tuple(map(_utterance, timeline.utterances))), edits, None)
+def answer(question: Question, content: bytes) -> dict[str, Any]:
+    if question["do"] == "load":
+        return {}
+    if question["do"] == "how far":
+        return {"stage": "words", "share": 0.5}
+    if question["do"] == "why":
+        return {"explanations": [], "notes": ["nothing to explain"]}
+    whole = Timeline.read(Path(question["folder"]) / "timeline.json")
+    faces = tracks.read(Path(question["kept"]) / tracks.NAME) or ()
+    asked_again(whole, question["edits"], question["modalities"], faces).write(question["out"])
+    return {}
+
+
+def asked_again(
+    timeline: Timeline, edits: Sequence[Edit], modalities: Sequence[str], faces: Sequence[FaceTrack]
+) -> Timeline:
+    talk = corrected(Conversation("talk", tuple(map(_utterance, timeline.utterances))), edits, None, faces)
+    by_hand = {id for edit in edits if edit["kind"] == "face" for id in edit["utterances"]}
     if any(u.text == "crash" for u in talk):
         os._exit(1)
     of = {u.id: u for u in timeline.utterances}
     entries = tuple(_judged(of[u.id], u, [Modality(m) for m in modalities]) for u in talk)
+    entries = tuple(
+        replace(e, face=u.face and face_of(u.face, u.span)) if u.id in by_hand else e
+        for e, u in zip(entries, talk, strict=True)
+    )
     return replace(timeline, speakers=tuple(map(Speaker, talk.speakers)), utterances=entries)
 
 

@@ -14,6 +14,7 @@ import affectline
 from affectline import analyze
 from affectline.analyze import Analyzer, Options, find_device
 from affectline.analyze.recordings import ALL_FORMATS, Task, finished, plan, sha256_of, write
+from affectline.faces import Tracked
 from affectline.timeline import Timeline
 from affectline.types import EMOTIONS, Conversation, Modality
 
@@ -80,7 +81,7 @@ def test_a_transcript_alone_is_a_recording_without_times(tmp_path: Path) -> None
 def test_a_modality_that_is_not_wanted_costs_nothing_and_is_not_used(
     analyzer: Analyzer, recording: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(analyze, "attach", lambda *_args, **_more: pytest.fail("looked for faces"))
+    monkeypatch.setattr(analyze, "follow", lambda *_args, **_more: pytest.fail("looked for faces"))
     timeline = analyzer.analyze(recording, modalities=["audio", "text"])
     assert all(u.modalities == (Modality.AUDIO,) for u in timeline.utterances)
     assert "not used, as asked: video" in timeline.warnings
@@ -99,12 +100,12 @@ def test_the_networks_of_what_is_used_are_loaded_while_faces_are_looked_for(
         loading.set()
         raise ValueError("it is damaged")  # which is said where the network is asked, and not here
 
-    def look(conversation: Conversation, *_: object, **__: object) -> Conversation:
+    def look(*_: object, **__: object) -> list[Tracked]:
         assert loading.wait(10)
-        return conversation
+        return []
 
     monkeypatch.setattr(analyze, "load_networks", load)
-    monkeypatch.setattr(analyze, "attach", look)
+    monkeypatch.setattr(analyze, "follow", look)
     analyzer.analyze(recording, script)
     loading.clear()
     analyzer.analyze(recording, script, modalities=["audio", "video"])

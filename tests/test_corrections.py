@@ -6,18 +6,24 @@ import random
 import threading
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from service_makers import BASE, ended, send, service
 from timeline_makers import talk, track
 
-from affectline.corrections import KINDS, checked, corrected, shown
+from affectline import tracks
+from affectline.corrections import FACE, FACELESS, KINDS, checked, corrected, shown
 from affectline.timeline import Timeline
 from affectline.types import Conversation, Span, Utterance, Word
 
 TALK = talk(6, path="talk.mp4")
+LATE = 5.0
+FACES = (track(np.arange(0, 60, 0.1), "F1", None), track(np.arange(LATE, 60, 0.1), "F2", None))
 FIRST, SECOND = TALK.utterances[0], TALK.utterances[1]
 
 
@@ -29,7 +35,11 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 
 @pytest.fixture
 def job(client: TestClient) -> str:
-    return ended(client, send(client))["id"]
+    """An analysis in whose recording two faces were seen, one of them after a while."""
+    id = ended(client, send(client))["id"]
+    jobs = client.app.state.service.jobs  # pyright: ignore[reportAttributeAccessIssue, reportFunctionMemberAccess]
+    tracks.write(jobs.kept(jobs.get(id).given) / tracks.NAME, FACES)
+    return id
 
 
 def timeline(client: TestClient, job: str, *modalities: str) -> bytes:
@@ -56,6 +66,7 @@ def _some(rng: random.Random, now: Timeline) -> dict[str, Any]:
         "text": {"utterance": u.id, "text": rng.choice(["Ja.", "I never said that", None])},
         "times": {"utterance": u.id, "start": round(u.span.start / 2, 3), "end": u.span.end},
         "speaker": {"utterances": [u.id], "speaker": rng.choice(["Cleo", "Dan", one])},
+        "face": {"utterances": [u.id], "face": rng.choice(["F1", None])},
         "merge": {"speaker": one, "into": other},
         "rename": {"speaker": one, "name": rng.choice(["Åsa", "B", one])},
         "label": {"utterance": u.id, "emotions": rng.choice([["joy"], [], ["fear", "anger"], None])},
@@ -109,6 +120,66 @@ def test_the_model_is_asked_again_only_where_it_must_be(client: TestClient, job:
     assert now.utterances[0].emotions == ("fear",)
     assert now.speaker(u.speaker).label == "Ada"
     assert now.utterances[1].scores["sadness"] == whole.utterances[1].scores["sadness"]
+
+
+def test_another_face_is_another_question_of_its_utterances_alone(client: TestClient, job: str) -> None:
+    before = Timeline.from_json(timeline(client, job).decode())
+    of = {u.id: u for u in before.utterances}
+    late = next(u for u in before.utterances if u.span and u.span.start > LATE)
+    known = client.get(f"{BASE}/jobs/{job}/faces").json()
+    assert [face["id"] for face in known] == ["F1", "F2"]
+    assert known[1]["boxes"][0] == [LATE, 10.0, 20.0, 110.0, 140.0]
+    assert correct(client, job, 0, kind="face", utterances=[late.id], face="F2").status_code == 200
+    now = Timeline.from_json(timeline(client, job).decode())
+    for u in now.utterances:
+        if u.id != late.id:
+            assert u.face == of[u.id].face
+            continue
+        assert u.face is not None
+        assert (u.face.track, u.face.match, u.warnings[-1]) == ("F2", None, FACE)
+        assert u.face.boxes[0][0] == pytest.approx(u.start, abs=0.1)  # seconds of the recording
+    assert correct(client, job, 1, kind="face", utterances=[late.id], face=None).status_code == 200
+    gone = next(u for u in Timeline.from_json(timeline(client, job).decode()).utterances if u.id == late.id)
+    assert (gone.face, gone.warnings[-1]) == (None, FACELESS)
+    undo(client, job, 2)
+    undo(client, job, 3)
+    assert Timeline.from_json(timeline(client, job).decode()) == before
+
+
+def test_a_speakers_face_is_that_of_all_utterances_that_show_it() -> None:
+    speaker = TALK.utterances[-1].speaker
+    own = [u for u in TALK.utterances if u.speaker == speaker]
+    shown_in = [u.id for u in own if u.span and u.span.end > LATE]
+    assert 0 < len(shown_in) < len(TALK.utterances)
+    edit = checked({"kind": "face", "speaker": speaker, "face": "F2"}, TALK, FACES)
+    assert edit == {"kind": "face", "utterances": shown_in, "face": "F2"}
+    assert checked(edit, TALK, FACES) == edit
+    early = TALK.utterances[0].id
+    wrong: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"utterances": [early], "face": "F2"}, f"face F2 is not seen in {early}"),
+        ({"utterances": [early], "face": "F9"}, "there is no face 'F9'; the recording has F1, F2"),
+        ({"utterances": ["u9"], "face": "F1"}, "names utterances that are there"),
+        ({"speaker": "nobody", "face": "F1"}, "there is no speaker 'nobody'"),
+    )
+    for edit, said in wrong:
+        with pytest.raises(ValueError, match=said):
+            checked({"kind": "face", **edit}, TALK, FACES)
+    with pytest.raises(ValueError, match="none, as no pictures were read"):
+        checked({"kind": "face", "utterances": [early], "face": "F1"}, TALK)
+
+
+def test_faces_are_kept_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / tracks.NAME
+    for faces in (FACES, ()):
+        tracks.write(path, faces)
+        again = tracks.read(path)
+        assert again is not None
+        assert [f.id for f in again] == [f.id for f in faces]
+        for one, other in zip(again, faces, strict=True):
+            for name in ("times", "boxes", "landmarks"):
+                np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    path.write_bytes(b"damaged")
+    assert tracks.read(path) is tracks.read(tmp_path / "nothing") is None
 
 
 def test_modalities_change_the_scores_and_corrections_stay(client: TestClient, job: str) -> None:
@@ -198,6 +269,13 @@ def test_what_the_model_is_asked_follows_the_corrections() -> None:
     assert [u.id for u in last] == ["2", "1"]
     said = after({"kind": "text", "utterance": "2", "text": "Who?"}).utterances[1]
     assert (said.text, said.words) == ("Who?", ())
+    mine = {"kind": "face", "utterances": ["2"], "face": "F1"}
+    moving = replace(FACES[0], boxes=np.repeat(FACES[0].times[:, None].astype(np.float32), 4, axis=1))
+    chosen = corrected(conversation, [mine], None, (FACES[1], moving)).utterances[1]
+    assert chosen.face is not None
+    np.testing.assert_allclose(chosen.face.boxes[0], 3.0, atol=1e-5)  # where it was when this was said
+    np.testing.assert_allclose(chosen.face.times, np.arange(0, 1, 0.1), atol=1e-9)  # of its own clip
+    assert after({"kind": "face", "utterances": ["1"], "face": None}).utterances[0].face is None
     assert after({"kind": "merge", "speaker": "B", "into": "A"}).speakers == ("A",)
     assert after({"kind": "speaker", "utterances": ["2"], "speaker": "C"}).speakers == ("A", "C")
     assert (

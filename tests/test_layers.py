@@ -10,11 +10,11 @@ import pytest
 
 # fmt: off
 LAYERS = [
-    "types", "checked", "files", "shipped", "timeline", "corrections", "exports", "summary", "media",
-    "corpora", "official", "archives", "doctor", "batch",
+    "types", "checked", "files", "tracks", "shipped", "timeline", "corrections", "exports", "summary",
+    "media", "corpora", "official", "archives", "doctor", "batch",
     "nn", "faces", "features", "epochs", "losses", "models", "abstention", "checkpoint", "evaluation",
     "machines", "training", "explain",
-    "segment", "annotations", "sharing", "extraction", "scale", "report", "analyze", "recipes",
+    "segment", "blurring", "annotations", "sharing", "extraction", "scale", "report", "analyze", "recipes",
     "server", "cli", "__init__", "__main__",
 ]
 # fmt: on

@@ -28,9 +28,13 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def address(data: Path) -> Iterator[str]:
     """Of a server that asks for a token."""
-    data = tmp_path_factory.mktemp("data")
     command = [sys.executable, "-m", "affectline", "serve", "--port", "0", "--data", str(data)]
     environment = {**os.environ, "AFFECTLINE_TOKEN": TOKEN}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
@@ -189,7 +193,7 @@ def test_a_speaker_is_corrected_and_the_lanes_follow(talk: Any, address: str) ->
     before = timeline(address, talk)
     chosen = talk.locator("li.chosen")
     assert "Ben" in chosen.text_content()
-    talk.get_by_role("combobox", name="Speaker").last.click()
+    talk.get_by_role("combobox", name="Speaker", exact=True).click()
     talk.locator(".q-menu").get_by_role("option", name="Ada").click()
     talk.get_by_role("button", name="Save").click()
     until(lambda: lanes(talk) == {"Ada": 8, "Ben": 4})
@@ -199,6 +203,71 @@ def test_a_speaker_is_corrected_and_the_lanes_follow(talk: Any, address: str) ->
     talk.keyboard.press("u")
     until(lambda: lanes(talk) == {"Ada": 7, "Ben": 5})
     assert timeline(address, talk) == before
+
+
+def test_a_speaker_is_followed(talk: Any, address: str) -> None:
+    ada = talk.locator(".people button", has_text="Ada")
+    ada.click()
+    assert ada.get_attribute("aria-pressed") == "true"
+    assert talk.locator(".turns li.out:visible").count() == talk.locator(".plot .u.out").count() == 5
+    talk.locator(".detail h2").click()
+    met: list[str] = []
+    for _ in range(7):
+        talk.keyboard.press("k")
+    for _ in range(7):
+        met.append(talk.locator("li.chosen .who").text_content())
+        talk.keyboard.press("j")
+    assert met == ["Ada"] * 7
+    job = json.loads(timeline(address, talk))
+    last = [u for u in job["utterances"] if u["speaker"] == "Ada"][-1]
+    assert talk.locator("li.chosen").get_attribute("data-id") == last["id"]
+    box = talk.locator(".over .own")
+    until(lambda: box.count() == 1 and box.get_attribute("data-face") == last["face"]["track"])
+    assert box.text_content() == "Ada"
+    middle = talk.locator(".over .own rect").evaluate(
+        "r => +r.getAttribute('x') + r.getAttribute('width') / 2"
+    )
+    _, x0, _, x1, _ = last["face"]["boxes"][0]
+    assert abs(middle - (x0 + x1) / 2) < 25
+    until(lambda: talk.locator(".people canvas:visible").count() == 2)
+    talk.keyboard.press("f")
+    until(lambda: talk.locator(".turns li.out").count() == 0 and box.count() == 0)
+
+
+def test_another_face_is_the_speakers(talk: Any, address: str) -> None:
+    before = timeline(address, talk)
+    chosen = talk.locator("li.chosen").get_attribute("data-id")
+    talk.get_by_role("combobox", name="Face of the speaker").click()
+    talk.locator(".q-menu").get_by_role("option", name="F2").click()
+    talk.get_by_role("button", name="Save").click()
+    panel = talk.get_by_label("Corrections")
+    until(lambda: f"F2 speaks in {chosen}" in panel.text_content())
+    now = {u["id"]: u["face"]["track"] for u in json.loads(timeline(address, talk))["utterances"]}
+    was = {u["id"]: u["face"]["track"] for u in json.loads(before)["utterances"]}
+    assert now == {**was, chosen: "F2"} != was
+    talk.locator(".detail h2").click()
+    talk.keyboard.press("u")
+    until(lambda: "0 corrections" in panel.text_content())
+    assert timeline(address, talk) == before
+
+
+def test_blurred_faces_are_another_file_at_the_same_place(talk: Any, data: Path) -> None:
+    (home,) = (data / "recordings").iterdir()
+    shutil.copy(
+        DEMO / "demo.mp4", home / "blurred.mp4"
+    )  # as if it had been made: that takes as long as the demo
+    time_of = "() => document.querySelector('video').currentTime"
+    before = talk.evaluate(time_of)
+    assert before > 1
+    talk.get_by_role("checkbox", name="blur faces").click()
+    talk.get_by_text("faces are blurred").wait_for()
+    source = "() => document.querySelector('video').currentSrc"
+    until(lambda: talk.evaluate(source).endswith("/demo.mp4?blurred=true"))
+    until(lambda: abs(talk.evaluate(time_of) - before) < 0.3)
+    assert talk.locator(".veiled").count() == 0
+    (home / "blurred.mp4").unlink()
+    talk.get_by_role("checkbox", name="blur faces").click()
+    until(lambda: talk.evaluate(source).endswith("/demo.mp4"))
 
 
 def test_another_windows_correction_is_followed(talk: Any) -> None:

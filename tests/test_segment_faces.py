@@ -86,7 +86,7 @@ def test_faces_are_cut_to_their_utterance_and_gaps_are_told(
     talk: MemoryClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = [face("F1", np.ones(round(3 * RATE)))]  # the first three seconds
-    monkeypatch.setattr(faces, "track_faces", lambda pictures, _: list(pictures) and seen)
+    monkeypatch.setattr(faces, "track_faces", lambda pictures, _, **_more: list(pictures) and seen)
     shares: list[float] = []
     made = told(Span(0.0, 2.0), Span(2.0, 4.4), Span(4.4, 6.0), clip=talk)
     detector = MTCNN()  # without weights: it is not asked

@@ -13,7 +13,7 @@ import schemathesis
 import uvicorn
 from hypothesis import HealthCheck, given, settings
 from schemathesis.generation import GenerationMode
-from service_makers import BASE, Fake, FakeStudio
+from service_makers import BASE, Fake, FakeBlurring, FakeStudio
 from service_makers import settings as service_settings
 
 from affectline.server.limits import Limits
@@ -40,7 +40,8 @@ OPERATIONS = {
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of a server that runs."""
     made = service_settings(tmp_path_factory.mktemp("data"), limits=Limits(jobs=10_000))
-    server = uvicorn.Server(uvicorn.Config(create_app(made, Fake(), studio=FakeStudio()), log_level="error"))
+    app = create_app(made, Fake(), studio=FakeStudio(), blurring=FakeBlurring())
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

@@ -5,16 +5,18 @@ An edit is a JSON object with a `kind`:
     {"kind": "text", "utterance": "u0003", "text": "I see."}                what was said
     {"kind": "times", "utterance": "u0003", "start": 1.5, "end": 2.25}      when, in seconds of the recording
     {"kind": "speaker", "utterances": ["u0003"], "speaker": "Cleo"}         by whom, who may be new (a split)
+    {"kind": "face", "utterances": ["u0003"], "face": "F2"}                 whose face it is; null: nobody's
     {"kind": "merge", "speaker": "Ben", "into": "Ada"}                      two speakers are one
     {"kind": "rename", "speaker": "Ada", "name": "Ada Byron"}               what a speaker is called
     {"kind": "label", "utterance": "u0003", "emotions": ["joy"]}            what it shows; null: the model's
 
-The first four change what a model is asked, so that it is asked again; the last two change what is shown.
+The first five change what a model is asked, so that it is asked again; the last two change what is shown.
 Nothing is ever changed in place: a list with its last edit left out gives what was there before.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +27,7 @@ from affectline.types import Clip, Conversation, FaceTrack, Span, Utterance
 
 Edit = Mapping[str, Any]
 
-HEARD = ("text", "times")
+HEARD = ("text", "times", "face")
 """Kinds that change what there is to see and hear of an utterance."""
 JUDGED = (*HEARD, "speaker", "merge")
 """Kinds after which a model is asked again."""
@@ -33,6 +35,9 @@ KINDS = (*JUDGED, "rename", "label")
 LONGEST = {"text": 10_000, "name": 100}  # characters
 BY_HAND = {"text": "words corrected by hand", "times": "times corrected by hand"}
 SPEAKER = "speaker corrected by hand"
+FACE, FACELESS = "face chosen by hand", "no face is the speaker's, by hand"
+OF_FACES = ("no face found", "no face for ")
+"""What begins the warnings of the face that was chosen before."""
 LABELLED = "emotions named by hand"
 
 
@@ -41,8 +46,16 @@ def asks_again(edits: Sequence[Edit]) -> list[Edit]:
     return [edit for edit in edits if edit["kind"] in JUDGED]
 
 
-def checked(edit: Any, timeline: Timeline) -> dict[str, Any]:
+def by_face(edits: Sequence[Edit]) -> bool:
+    """Whether faces of the recording must be known to follow the edits."""
+    return any(edit["kind"] == "face" for edit in edits)
+
+
+def checked(edit: Any, timeline: Timeline, faces: Sequence[FaceTrack] = ()) -> dict[str, Any]:
     """The edit with nothing but what its kind has, fit to be applied to a timeline as it is now.
+
+    `faces`: all of the recording. An edit of a face may name a "speaker" in place of utterances: it is then
+    of all of theirs in which the face is seen.
 
     Raises:
         ValueError: it has no known kind, lacks something, or names what is not there.
@@ -50,7 +63,35 @@ def checked(edit: Any, timeline: Timeline) -> dict[str, Any]:
     kind = take(edit, "kind", str, "a correction")
     if kind not in KINDS:
         raise ValueError(f"there is no correction {kind!r}; there are {', '.join(KINDS)}")
+    if kind == "face":
+        return {"kind": kind, **_face(edit, timeline, faces)}
     return {"kind": kind, **_CHECKS[kind](edit, timeline)}
+
+
+def _face(edit: Edit, timeline: Timeline, faces: Sequence[FaceTrack]) -> dict[str, Any]:
+    what = "a correction of faces"
+    id = take(edit, "face", (str, NULL), what)
+    track = next((t for t in faces if t.id == id), None)
+    if id is not None and track is None:
+        there = ", ".join(t.id for t in faces) or "none, as no pictures were read"
+        raise ValueError(f"there is no face {id!r:.80}; the recording has {there}")
+    if "speaker" in edit:
+        speaker = _known_speaker(edit, "speaker", timeline)
+        entries = [u for u in timeline.utterances if u.speaker == speaker and shows(track, u.span)]
+    else:
+        ids = texts(edit, "utterances", what)
+        entries = [u for u in timeline.utterances if u.id in ids]
+        if not ids or len(entries) < len({*ids}):
+            raise ValueError(f"{what} names utterances that are there, got {list(ids)!r:.80}")
+    unseen = [u.id for u in entries if not shows(track, u.span)]
+    if unseen or not entries:
+        raise ValueError(f"the face {id} is not seen in {', '.join(unseen[:3]) or 'any of them'}")
+    return {"utterances": sorted(u.id for u in entries), "face": id}
+
+
+def shows(track: FaceTrack | None, span: Span | None) -> bool:
+    """Whether a face is seen in a stretch; None, which stands for no face, may be said of any."""
+    return track is None or (span is not None and len(track.window(span.start, span.duration).times) > 0)
 
 
 def _text(edit: Edit, timeline: Timeline) -> dict[str, Any]:
@@ -136,20 +177,29 @@ def _name(edit: Edit, key: str) -> str:
     return name
 
 
-def corrected(conversation: Conversation, edits: Sequence[Edit], clip: Clip | None) -> Conversation:
-    """The conversation as the model is asked about it after these edits. `clip`: the whole recording."""
+def corrected(
+    conversation: Conversation, edits: Sequence[Edit], clip: Clip | None, faces: Sequence[FaceTrack] = ()
+) -> Conversation:
+    """The conversation as the model is asked about it after these edits.
+
+    `clip`: the whole recording. `faces`: all of it; none are needed where no edit is of a face.
+    """
+    changes: Mapping[str, Callable[[Utterance, Edit], Utterance]] = {
+        "text": _with_text,
+        "times": partial(_with_times, clip=clip),
+        "speaker": _by_another,
+        "merge": _by_one,
+        "face": partial(_with_face, faces={track.id: track for track in faces}),
+    }
     for edit in asks_again(edits):
-        change = {"text": _with_text, "times": _with_times, "speaker": _by_another, "merge": _by_one}[
-            edit["kind"]
-        ]
-        utterances = tuple(change(u, edit, clip) for u in conversation)
+        utterances = tuple(changes[edit["kind"]](u, edit) for u in conversation)
         if edit["kind"] == "times":
             utterances = tuple(sorted(utterances, key=lambda u: u.span.start if u.span else 0.0))
         conversation = replace(conversation, utterances=utterances)
     return conversation
 
 
-def _with_text(u: Utterance, edit: Edit, _clip: Clip | None) -> Utterance:
+def _with_text(u: Utterance, edit: Edit) -> Utterance:
     if u.id != edit["utterance"]:
         return u
     source = "none" if edit["text"] is None else "given"
@@ -180,14 +230,26 @@ def _moved(face: FaceTrack, old: Span, new: Span) -> FaceTrack | None:
     return replace(face, times=times[inside], boxes=face.boxes[inside], landmarks=face.landmarks[inside])
 
 
-def _by_another(u: Utterance, edit: Edit, _clip: Clip | None) -> Utterance:
+def _by_another(u: Utterance, edit: Edit) -> Utterance:
     if u.id not in edit["utterances"]:
         return u
     return replace(u, speaker=edit["speaker"], warnings=_noted(u.warnings, SPEAKER))
 
 
-def _by_one(u: Utterance, edit: Edit, _clip: Clip | None) -> Utterance:
+def _by_one(u: Utterance, edit: Edit) -> Utterance:
     return replace(u, speaker=edit["into"]) if u.speaker == edit["speaker"] else u
+
+
+def _with_face(u: Utterance, edit: Edit, faces: Mapping[str, FaceTrack]) -> Utterance:
+    """How well it fits the voice is nobody's question any more; what of the picture it needs is cut anew."""
+    if u.id not in edit["utterances"]:
+        return u
+    warnings = tuple(w for w in u.warnings if not w.startswith((*OF_FACES, FACE, FACELESS)))
+    track = faces.get(edit["face"]) if edit["face"] is not None and u.span else None
+    seen = track.window(u.span.start, u.span.duration) if track and u.span else None
+    if seen is None or not len(seen.times):
+        return replace(u, face=None, warnings=_noted(warnings, FACELESS))
+    return replace(u, face=replace(seen, match=None), warnings=_noted(warnings, FACE))
 
 
 def _noted(warnings: tuple[str, ...], warning: str) -> tuple[str, ...]:

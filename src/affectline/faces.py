@@ -100,7 +100,13 @@ class _Face:
         return bool(np.mean(self.scores) > (SURE if lasted else 0.99))
 
 
-def track_faces(pictures: Iterable[tuple[float, Picture]], detector: MTCNN) -> list[Tracked]:
+def track_faces(
+    pictures: Iterable[tuple[float, Picture]],
+    detector: MTCNN,
+    *,
+    every: float = EVERY,
+    doubtful: bool = False,
+) -> list[Tracked]:
     """Follow every face through pictures that come one by one with their times in seconds.
 
     All of the picture is looked at every second, after a cut and when a face is lost, and twice a second
@@ -109,24 +115,26 @@ def track_faces(pictures: Iterable[tuple[float, Picture]], detector: MTCNN) -> l
     Args:
         pictures: RGB, upright; some ten a second (`RATE`), such as `clip.pictures(RATE)`.
         detector: finds faces.
+        every: seconds between looks at all of the picture, at most.
+        doubtful: also give what may be no face.
 
     Returns:
         The faces in order of appearance, named F1, F2, ...; a face that is gone for over half a second,
         or is cut away, comes back as another.
     """
-    tracker = _Tracker(detector)
+    tracker = _Tracker(detector, every)
     for time, picture in pictures:
         tracker.see(time, picture)
     tracker.end()
-    faces = sorted((f for f in tracker.gone if f.believed), key=lambda f: f.times[0])
+    faces = sorted((f for f in tracker.gone if doubtful or f.believed), key=lambda f: f.times[0])
     return [face.tracked(f"F{n}") for n, face in enumerate(faces, start=1)]
 
 
 class _Tracker:
     """The faces that are here, and those that are gone."""
 
-    def __init__(self, detector: MTCNN) -> None:
-        self.detector = detector
+    def __init__(self, detector: MTCNN, every: float) -> None:
+        self.detector, self.every = detector, every
         self.here: list[_Face] = []
         self.gone: list[_Face] = []
         self.looked = -np.inf  # when all of a picture was last looked at
@@ -140,7 +148,7 @@ class _Tracker:
         self._follow(time, picture)
         lost = any(face.picture is None for face in followed)
         wait = EVERY if self.here and all(face.picture is not None for face in self.here) else SEARCH
-        if lost or time - self.looked >= wait:
+        if lost or time - self.looked >= min(wait, self.every):
             self._look(time, picture)
         self.end(lambda face: time - face.times[-1] > PATIENCE)
         self._end_doubles()

@@ -254,11 +254,11 @@ def _entry(utterance: Utterance, prediction: Prediction, labels: Sequence[str]) 
         words=tuple(Word(w.text, w.span and _span(w.span)) for w in utterance.words),
         **judged(prediction, labels),
         warnings=utterance.warnings if prediction.modalities else (*utterance.warnings, NOTHING),
-        face=None if utterance.face is None else _face(utterance.face, utterance.span),
+        face=None if utterance.face is None else face_of(utterance.face, utterance.span),
     )
 
 
-def _face(track: FaceTrack, span: Span | None) -> Face:
+def face_of(track: FaceTrack, span: Span | None) -> Face:
     boxes: list[tuple[float, float, float, float, float]] = []
     offset = 0.0 if span is None else span.start
     for time, (x0, y0, x1, y1) in zip(track.times + offset, track.boxes, strict=True):

@@ -9,22 +9,23 @@ from typing import Any
 
 import torch
 
-from affectline import __version__, checkpoint
+from affectline import __version__, checkpoint, tracks
 from affectline.analyze.kept import Kept
 from affectline.analyze.recordings import is_transcript, sha256_of
 from affectline.analyze.subsets import not_used
 from affectline.checkpoint import Checkpoint
 from affectline.checkpoint.seen import answered
 from affectline.checkpoint.vectors import load_networks
-from affectline.corrections import Edit, corrected
+from affectline.corrections import Edit, by_face, corrected
+from affectline.faces import Tracked
 from affectline.media import FileClip, Recording
 from affectline.nn.mtcnn import MTCNN
 from affectline.segment import FasterWhisper, transcribe
-from affectline.segment.faces import attach
+from affectline.segment.faces import attach_found, follow
 from affectline.segment.granularity import GRANULARITIES, regrouped
 from affectline.segment.speakers import Diariser, Pyannote, by_voice
 from affectline.timeline import Source, Timeline
-from affectline.types import Conversation, Modality
+from affectline.types import Conversation, FaceTrack, Modality
 
 Progress = Callable[[str, float], None]
 """Is told a stage (reading, speech, speakers, words, faces, emotions) and the share of it that is done."""
@@ -175,7 +176,8 @@ class Analyzer:
         conversation = self._seen(
             recording, transcript, options, progress, clip=clip, kept=kept, sha256=sha256
         )
-        conversation = corrected(conversation, edits, clip)
+        faces = self._faces(clip, kept, progress) if clip and by_face(edits) else ()
+        conversation = corrected(conversation, edits, clip, faces)
         conversation = options.used(conversation)
         progress("emotions", 0.0)
         predictions, seen = answered(
@@ -227,10 +229,9 @@ class Analyzer:
         def with_faces() -> Conversation:
             assert clip is not None
             progress("faces", 0.0)
-            told = partial(progress, "faces")
             with ThreadPoolExecutor(1) as beside:  # what cannot be loaded is said when it is asked
                 beside.submit(load_networks, self.checkpoint.extractors, options.used(conversation))
-                return attach(conversation, clip, self.detector, progress=told)
+                return attach_found(conversation, clip, self._followed(clip, kept, progress))
 
         made_of: dict[str, Any] = {}
         if kept:
@@ -242,6 +243,17 @@ class Analyzer:
         if clip is None or not clip.has_video or Modality.VIDEO not in options.modalities:
             return conversation
         return kept.conversation("seen", made_of, clip, with_faces) if kept else with_faces()
+
+    def _followed(self, clip: FileClip, kept: Kept | None, progress: Progress) -> list[Tracked]:
+        found = follow(clip, self.detector, progress=lambda share: progress("faces", share))
+        if kept:
+            tracks.write(kept.faces, [face.track for face in found])
+        return found
+
+    def _faces(self, clip: FileClip, kept: Kept | None, progress: Progress) -> tuple[FaceTrack, ...]:
+        """All of the recording: those that were kept, else found again."""
+        known = tracks.read(kept.faces) if kept else None
+        return tuple(f.track for f in self._followed(clip, kept, progress)) if known is None else known
 
 
 def modalities_of(names: Sequence[str]) -> tuple[Modality, ...]:

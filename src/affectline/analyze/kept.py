@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from affectline import tracks
 from affectline.features.remembered import Remembered
 from affectline.files import atomic_write
 from affectline.types import Clip, Conversation, FaceTrack, Span, Utterance, Word
@@ -23,6 +24,11 @@ class Kept:
     def __init__(self, folder: Path | str, seen: Path | None = None) -> None:
         self.folder, self.seen = Path(folder), seen
         self.features = Remembered(self.folder / "features")
+
+    @property
+    def faces(self) -> Path:
+        """Where the tracks of all faces are kept (`affectline.tracks`)."""
+        return self.folder / tracks.NAME
 
     def conversation(
         self, stage: str, made_of: Mapping[str, Any], clip: Clip | None, make: Callable[[], Conversation]

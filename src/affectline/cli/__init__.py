@@ -10,6 +10,7 @@ import tyro
 
 from affectline import __version__
 from affectline.cli.analyze import analyze
+from affectline.cli.blur import blur
 from affectline.cli.doctor import doctor
 from affectline.cli.evaluate import evaluate
 from affectline.cli.explain import explain
@@ -35,6 +36,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "doctor": doctor,
     "extract": extract,
     "export": export,
+    "blur": blur,
     "weights": weights,
 }
 

@@ -143,11 +143,11 @@ def probe(path: Path) -> Recording:
 
 @lru_cache(maxsize=4096)
 def _probe(path: Path, size: int, changed: int) -> Recording:
-    with _open(path) as container:
+    with opened(path) as container:
         declared = {m for m in _WORD if any(s.type == m.value for s in container.streams)}
-        surveys = {m: _Survey(stream) for m in _WORD if (stream := _best(container, m)) is not None}
+        surveys = {m: _Survey(stream) for m in _WORD if (stream := best(container, m)) is not None}
         by_index = {s.stream.index: s for s in surveys.values()}
-        for packet in _packets(container, *(s.stream for s in surveys.values())):
+        for packet in packets_of(container, *(s.stream for s in surveys.values())):
             by_index[packet.stream_index].add(packet)
         found = {m: s for m, s in surveys.items() if s.first is not None}
         if not found:
@@ -159,7 +159,8 @@ def _probe(path: Path, size: int, changed: int) -> Recording:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[InputContainer]:
+def opened(path: Path) -> Iterator[InputContainer]:
+    """The file, as this package reads it."""
     try:
         # "file:" and the whitelist: a name never means a protocol, and a playlist never reaches the network.
         container = av.open(
@@ -189,7 +190,7 @@ def _unreadable(path: Path) -> str:
     )
 
 
-def _best(container: InputContainer, modality: Modality) -> AvStream | None:
+def best(container: InputContainer, modality: Modality) -> AvStream | None:
     """The main stream of a kind, where there is a decoder for it. The cover of an album is no picture."""
     stream = container.streams.best("audio" if modality is Modality.AUDIO else "video")
     if stream is None or stream.codec_context is None or stream.disposition & Disposition.attached_pic:
@@ -198,7 +199,7 @@ def _best(container: InputContainer, modality: Modality) -> AvStream | None:
     return stream
 
 
-def _packets(container: InputContainer, *streams: AvStream) -> Iterator[Packet]:
+def packets_of(container: InputContainer, *streams: AvStream) -> Iterator[Packet]:
     """The packets up to the end of the file, or to where it cannot be read any further."""
     try:
         yield from container.demux(*streams) if streams else ()
@@ -354,14 +355,14 @@ def frames(recording: Recording, modality: Modality, time: float) -> Iterator[tu
     can_seek = recording.entry.seeks and (modality is Modality.VIDEO or recording.entry.timed)
     for back in (*_BACK, float("inf")):
         seek = can_seek and time - back > span.start + SAME
-        with _open(recording.path) as container:
-            stream = _best(container, modality)
+        with opened(recording.path) as container:
+            stream = best(container, modality)
             assert stream is not None, recording.path
             assert stream.time_base is not None, recording.path
             stream.codec_context.thread_type = "AUTO"
             if seek:
                 container.seek(int((time - back + recording.entry.zero) / stream.time_base), stream=stream)
-            timed = _timed(recording, _packets(container, stream))
+            timed = _timed(recording, packets_of(container, stream))
             if seek and modality is Modality.VIDEO:
                 timed = dropwhile(lambda one: not one[1].key_frame, timed)
             first = next(timed, None)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
-from affectline.faces import RATE, Picture, Tracked, track_faces
+from affectline.faces import EVERY, RATE, Picture, Tracked, track_faces
 from affectline.nn.mtcnn import MTCNN
 from affectline.segment import speech
 from affectline.types import Clip, Conversation, FaceTrack, Span, Utterance
@@ -37,7 +37,11 @@ def attach(
     """
     if not recording.has_video:
         return conversation
-    found = _faces(recording, detector, progress)
+    return attach_found(conversation, recording, follow(recording, detector, progress=progress))
+
+
+def attach_found(conversation: Conversation, recording: Clip, found: Sequence[Tracked]) -> Conversation:
+    """As `attach`, of faces that were followed before."""
     heard = loudness(recording)
     shown = [u for u in conversation if u.span and u.clip and u.clip.has_video]
     seen = [fits(found, u.span, heard) for u in shown if u.span]
@@ -122,15 +126,22 @@ def who_speaks(seen: Sequence[Sequence[Fit]], speakers: Sequence[str]) -> list[F
     ]
 
 
-def _faces(recording: Clip, detector: MTCNN, progress: Callable[[float], None]) -> list[Tracked]:
-    """All faces, found in pictures that may be smaller than those of the recording."""
+def follow(
+    recording: Clip,
+    detector: MTCNN,
+    *,
+    progress: Callable[[float], None] = lambda share: None,
+    every: float = EVERY,
+    doubtful: bool = False,
+) -> list[Tracked]:
+    """All faces of a recording, looked for in pictures that may be smaller; see `track_faces`."""
 
     def watched() -> Iterator[tuple[float, Picture]]:
         for time, picture in recording.pictures(RATE, max_side=SIDE):
             progress(time / recording.duration)
             yield time, picture
 
-    found = track_faces(watched(), detector)
+    found = track_faces(watched(), detector, every=every, doubtful=doubtful)
     whole, seen = (next(recording.pictures(RATE, max_side=side))[1].shape for side in (None, SIDE))
     larger = np.array([whole[1] / seen[1], whole[0] / seen[0]], np.float32)
 

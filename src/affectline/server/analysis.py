@@ -69,8 +69,8 @@ class _Work:
         wanted = task["options"]
         options = self.loaded.options(wanted)
         analyzer = self.loaded.analyzer(wanted["checkpoint"])
-        recording = _checked(task["recording"])
-        transcript = _checked(task["transcript"]) if task["transcript"] else None
+        recording = unmoved(task["recording"])
+        transcript = unmoved(task["transcript"]) if task["transcript"] else None
         report("reading", 0.0)
         self._refuse_long(recording)
         folder = Path(task["folder"])
@@ -96,7 +96,7 @@ class _Work:
             )
 
 
-def _checked(path: str) -> Path:
+def unmoved(path: str) -> Path:
     """The path, which leads to where it led when the job was taken: no link has come into it since."""
     if os.path.realpath(path) != path:
         raise ValueError("it has moved since the job was sent; send it again")

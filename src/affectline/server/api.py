@@ -3,14 +3,16 @@
 import asyncio
 import mimetypes
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, JSONResponse
 from fastapi.sse import EventSourceResponse, format_sse_event
 
 from affectline import __version__
 from affectline.server import intake, jobs, schemas
+from affectline.server.blurs import Making
 from affectline.server.limits import NotAllowedError, allowed
 from affectline.server.problems import RESPONSES, Problem
 from affectline.server.results import (
@@ -19,7 +21,9 @@ from affectline.server.results import (
     Format,
     attached,
     file_name,
+    of_speaker,
     rendered,
+    without_pictures,
     zipped,
 )
 from affectline.server.schemas import Job
@@ -182,12 +186,17 @@ async def _followed(service: Service, id: str) -> AsyncIterator[bytes]:
     response_class=Response,
     responses={200: {"content": {"application/json": {}}}},
 )
-def timeline(id: str, service: Here, modalities: schemas.Some = None) -> Response:
+def timeline(
+    id: str, service: Here, modalities: schemas.Some = None, speaker: schemas.Speaker = None
+) -> Response:
     """As `results/json`, by these modalities alone, all of which the job has used. Nothing is decoded and no
     job is made: the network answers again from what it saw. Explanations are left out.
     """
     found = service.timeline(id) if modalities is None else service.by_modalities(id, modalities)
-    return Response(found.to_json(), media_type="application/json")
+    try:
+        return Response(of_speaker(found, speaker).to_json(), media_type="application/json")
+    except ValueError as error:
+        raise Problem(409, str(error)) from error
 
 
 @router.get(
@@ -197,12 +206,15 @@ def timeline(id: str, service: Here, modalities: schemas.Some = None) -> Respons
     responses={200: {"content": {"application/zip": {}}}},
 )
 def result_zip(
-    id: str, service: Here, formats: Annotated[list[Format] | None, Query(max_length=7)] = None
+    id: str,
+    service: Here,
+    formats: Annotated[list[Format] | None, Query(max_length=7)] = None,
+    pictures: schemas.Pictures = False,
 ) -> Response:
     """Those of `formats`, else all that can hold this timeline. The recording is not in it."""
     timeline = service.timeline(id)
     try:
-        content = zipped(timeline, formats or ())
+        content = zipped(timeline if pictures else without_pictures(timeline), formats or ())
     except ValueError as error:
         raise Problem(409, str(error)) from error
     return Response(content, media_type=MEDIA_TYPES["zip"], headers=attached(file_name(timeline, "zip")))
@@ -238,12 +250,24 @@ def _own_policy(report: bytes) -> str:
     "/jobs/{id}/recording",
     summary="The recording, whole or in ranges",
     response_class=FileResponse,
-    responses={200: {"content": MEDIA}, 206: {"description": "A range of it."}},
+    responses={
+        200: {"content": MEDIA},
+        206: {"description": "A range of it."},
+        202: {"description": "The copy is being made; ask again.", "model": schemas.Making},
+    },
 )
 @router.get("/jobs/{id}/recording/{name}", include_in_schema=False)
-def recording(id: str, service: Here) -> Response:
-    """Once the job is completed: what could not be decoded as a recording is never sent back."""
-    given = service.completed(id).given
+def recording(id: str, service: Here, blurred: schemas.Blurred = False) -> Response:
+    """Once the job is completed: what could not be decoded as a recording is never sent back.
+
+    With `blurred` an MP4 with all faces that are found blurred. It is made with the first request for it, and
+    kept; until it is there the answer is 202.
+    """
+    job = service.completed(id)
+    if blurred:
+        copy = service.blurs.look(job)
+        return FileResponse(copy, media_type="video/mp4") if isinstance(copy, Path) else making(copy)
+    given = job.given
     path = given.recording
     try:
         there = path.is_file() if given.uploaded else allowed(str(path), service.settings.allow) == path
@@ -254,6 +278,11 @@ def recording(id: str, service: Here) -> Response:
     kind = mimetypes.guess_type(given.name)[0] or ""
     media = kind if kind.startswith(("audio/", "video/")) else "application/octet-stream"
     return FileResponse(path, media_type=media)
+
+
+def making(copy: Making) -> Response:
+    """That a copy is not there yet."""
+    return JSONResponse({"share": copy.share}, 202, {"Retry-After": "2"})
 
 
 def _job(service: Service, id: str) -> jobs.Job:

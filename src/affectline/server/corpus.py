@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from affectline.corrections import Edit, labels_of
+from affectline.server.blurs import NAME as BLURRED
 from affectline.timeline import Timeline
 
 COLUMNS = ("id", "conversation", "clip", "start", "end", "speaker", "text", "labels")
@@ -41,6 +42,8 @@ def write_zip(path: Path, timeline: Timeline, edits: Sequence[Edit], recording: 
         OSError: the disk is full, or the recording is not there any more.
     """
     name = Path(timeline.source.path or "recording").name
+    if recording is not None and recording.name == BLURRED:
+        name = f"{Path(name).stem}.{BLURRED}"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(f"{FOLDER}/utterances.csv", table(timeline, edits, name if recording else ""))
         if recording is not None:

@@ -11,27 +11,46 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
 
 from affectline.server import intake, schemas
-from affectline.server.api import PREFIX, Here
+from affectline.server.api import PREFIX, Here, making
+from affectline.server.blurs import Making
 from affectline.server.problems import RESPONSES, Problem
-from affectline.server.results import CONTENT, MEDIA_TYPES, Format, attached, file_name, rendered
+from affectline.server.results import (
+    CONTENT,
+    MEDIA_TYPES,
+    Format,
+    attached,
+    file_name,
+    rendered,
+    without_pictures,
+)
 from affectline.server.views import Log
+from affectline.timeline import face_of
 
 router = APIRouter(prefix=f"{PREFIX}/jobs/{{id}}", responses=RESPONSES)
 
 Version = Annotated[int, Field(ge=0, description="Of the corrections that were seen.")]
 
 
-class Seen(BaseModel):
+class Read(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     version: Version
 
 
-class Correction(Seen):
+class Seen(BaseModel):
+    """A face over time; one that goes and comes back is another."""
+
+    id: str = Field(description="F1, F2, ...")
+    boxes: list[list[float]] = Field(
+        description="time, x0, y0, x1, y1: seconds of the recording, and pixels of its upright pictures."
+    )
+
+
+class Correction(Read):
     """One more correction."""
 
     edit: dict[str, Any] = Field(
-        description="With a `kind`: text, times, speaker, merge, rename, label.",
+        description="With a `kind`: text, times, speaker, face, merge, rename, label.",
         examples=[{"kind": "text", "utterance": "u0003", "text": "I see."}],
     )
 
@@ -71,9 +90,9 @@ async def correct(id: str, request: Request, service: Here) -> Corrections:
     return Corrections.of(await to_thread(service.views.correct, id, given.version, given.edit))
 
 
-@router.post("/corrections/undo", summary="Undo the last correction", openapi_extra=_body(Seen))
+@router.post("/corrections/undo", summary="Undo the last correction", openapi_extra=_body(Read))
 async def undo(id: str, request: Request, service: Here) -> Corrections:
-    given = await intake.json_of(request, Seen)
+    given = await intake.json_of(request, Read)
     return Corrections.of(await to_thread(service.views.undo, id, given.version))
 
 
@@ -88,9 +107,11 @@ def corrected(
     format: Format,
     service: Here,
     modalities: Annotated[list[Literal["text", "audio", "video"]] | None, Query(max_length=3)] = None,
+    blurred: schemas.Blurred = False,
 ) -> Response:
     """By these modalities, which may be other ones than the analysis was asked for."""
     timeline = service.views.timeline(id, _ordered(modalities))
+    timeline = without_pictures(timeline) if blurred else timeline
     try:
         content = rendered(timeline, format)
     except ValueError as error:
@@ -99,17 +120,30 @@ def corrected(
     return Response(content, media_type=MEDIA_TYPES[format], headers=headers)
 
 
+@router.get("/faces", summary="All faces of the recording")
+def faces(id: str, service: Here) -> list[Seen]:
+    """In order of appearance, also of those who never speak; empty where no pictures were read."""
+    found = [face_of(track, None) for track in service.views.faces(id)]
+    return [Seen(id=face.track, boxes=[list(box) for box in face.boxes]) for face in found]
+
+
 @router.get(
     "/corpus",
     summary="The recording and its corrections as a corpus of one's own",
     response_class=FileResponse,
-    responses={200: {"content": {"application/zip": {}}}},
+    responses={
+        200: {"content": {"application/zip": {}}},
+        202: {"description": "The blurred copy is being made; ask again.", "model": schemas.Making},
+    },
 )
-def corpus(id: str, service: Here) -> Response:
+def corpus(id: str, service: Here, blurred: schemas.Blurred = False) -> Response:
     """A zip of a folder `mine`: utterances.csv with the labels that were given by hand, and the recording."""
+    copy = service.blurs.look(service.completed(id)) if blurred else None
+    if isinstance(copy, Making):
+        return making(copy)
     folder = service.jobs.incoming()
     try:
-        service.views.corpus(id, folder / "corpus.zip")
+        service.views.corpus(id, folder / "corpus.zip", copy)
     except BaseException:
         rmtree(folder, ignore_errors=True)
         raise

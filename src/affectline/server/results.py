@@ -53,6 +53,31 @@ def timeline_of(folder: Path, name: str) -> Timeline:
     return replace(timeline, source=replace(timeline.source, path=name))
 
 
+def of_speaker(timeline: Timeline, speaker: str | None) -> Timeline:
+    """The timeline with the utterances of one speaker alone; None: of all.
+
+    Raises:
+        ValueError: nobody has this id.
+    """
+    if speaker is None:
+        return timeline
+    known = [s.id for s in timeline.speakers]
+    if speaker not in known:
+        raise ValueError(f"there is no speaker {speaker!r:.80}; there are {', '.join(known)}")
+    return replace(timeline, utterances=tuple(u for u in timeline.utterances if u.speaker == speaker))
+
+
+def without_pictures(timeline: Timeline) -> Timeline:
+    """The timeline with its explanations, but not the pictures of faces that these lie over."""
+    return replace(
+        timeline,
+        utterances=tuple(
+            replace(u, explanations=tuple({**e, "picture": None} for e in u.explanations))
+            for u in timeline.utterances
+        ),
+    )
+
+
 def rendered(timeline: Timeline, format: Format, media: str | None = None) -> bytes:
     """The timeline in a format. `media`: where the report finds the recording, if it may be played.
 

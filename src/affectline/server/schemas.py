@@ -34,6 +34,11 @@ Some = Annotated[
     BeforeValidator(_listed, json_schema_input_type=list[Literal["text", "audio", "video"]] | None),
     Query(description="What emotions are read from; left out: as in the job."),
 ]
+Blurred = Annotated[bool, Query(description="With all faces that are found blurred, and no picture of one.")]
+Pictures = Annotated[bool, Query(description="Also the pictures of faces that explanations lie over.")]
+Speaker = Annotated[
+    str | None, Query(description="The id of a speaker, whose utterances alone are given.", max_length=100)
+]
 Checkpoint = Annotated[str, Field(description="One of the service's checkpoints.")]
 Speakers = Annotated[
     int | None,
@@ -117,6 +122,12 @@ class Changes(BaseModel):
     granularity: Granularity | None = None
     explain: Explain | None = None
     explain_utterances: Explained = None
+
+
+class Making(BaseModel):
+    """A copy that is being made."""
+
+    share: float = Field(description="Of it that is done, 0 to 1.")
 
 
 class Links(BaseModel):

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from affectline import __version__
 from affectline.server.analysis import Analysis
 from affectline.server.app import mount, serve
+from affectline.server.blurs import Blurring, Blurs
 from affectline.server.guard import Guard
 from affectline.server.helper import Answer, Helper, HelperError
 from affectline.server.jobs import Job, Jobs, State
@@ -67,6 +68,7 @@ class Service:
     pool: Pool
     helper: Helper
     views: Views
+    blurs: Blurs
     _coming: int = 0
     _streams: int = 0
     _lock: Lock = field(default_factory=Lock)
@@ -194,6 +196,7 @@ def create_app(
     jobs: Jobs | None = None,
     *,
     studio: Callable[[], Answer] | None = None,
+    blurring: Callable[[], Answer] | None = None,
     page: bool = False,
     ready: bool = False,
 ) -> FastAPI:
@@ -201,9 +204,9 @@ def create_app(
 
     `make`: what makes the work, see `Pool`; None: the analysis. `jobs`: those of the data folder, which are
     opened when the app starts where they are not given. `studio`: what answers those who look at a
-    result, see `Studio`; None: that of the analysis. `page`: with what people see in a browser, which only
-    one app of a process can have. `ready`: start the
-    helper at once, and not when it is asked first.
+    result, see `Studio`; None: that of the analysis. `blurring`: what blurs, see `Blurs`. `page`: with what
+    people see in a browser, which only one app of a process can have. `ready`: start the helper at once, and
+    not when it is asked first.
     """
     from affectline.server import editing, stream, summaries
     from affectline.server.api import PREFIX, described, router
@@ -216,7 +219,8 @@ def create_app(
         pool = Pool(opened, make or analysis, settings.limits, workers=settings.workers)
         helper = Helper(Quick(dict(settings.checkpoints), settings.device))
         views = Views(opened, helper, Helper(studio or Studio(analysis)))
-        app.state.service = Service(settings, opened, pool, helper, views)
+        blurs = Blurs(opened, blurring or Blurring(settings.device), settings.limits.seconds)
+        app.state.service = Service(settings, opened, pool, helper, views, blurs)
         if page:
             serve(app.state.service)
         pool.start()
@@ -226,6 +230,7 @@ def create_app(
             yield
         finally:
             views.stop()
+            blurs.stop()
             helper.stop()
             pool.stop()
             opened.close()

@@ -1,7 +1,7 @@
 """What a person asks about an analysis while looking at it: with corrections, by other modalities, why."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +26,13 @@ class Studio:
 
 @dataclass(frozen=True)
 class _Studio:
-    """Answers "judge" and "why". A question is a task as a worker has it, with "edits" and more."""
+    """Answers "judge" and "why". A question is a task as a worker has it, with "edits" and more.
+
+    `stages`: of each explanation that is being made, what is done of it, for those who ask "how far".
+    """
 
     loaded: Loaded
+    stages: dict[str, tuple[str, float]] = field(default_factory=dict)
 
     def __call__(self, question: Question, content: bytes) -> dict[str, Any]:
         from affectline.server.worker import told
@@ -39,6 +43,9 @@ class _Studio:
                     return self._judge(question)
                 case "why":
                     return self._why(question)
+                case "how far":
+                    stage, share = self.stages.get(_key(question), ("", 0.0))
+                    return {"stage": stage, "share": share}
             return {}  # "load", which is done by now
         except (ValueError, OSError) as error:
             raise ValueError(told(error, question)) from error
@@ -66,12 +73,24 @@ class _Studio:
 
     def _why(self, question: Question) -> dict[str, Any]:
         """The "explanations" of an "utterance", as the timeline's JSON has them, and "notes"."""
+        key = _key(question)
+        self.stages[key] = ("reading", 0.0)
+        try:
+            return self._explained(question, lambda stage, share: self.stages.update({key: (stage, share)}))
+        finally:
+            del self.stages[key]
+
+    def _explained(self, question: Question, progress: Callable[[str, float], None]) -> dict[str, Any]:
         from affectline.analyze.explaining import Explainer, Wanted
 
         conversation = self._judged(question, question["options"]["modalities"])
         checkpoint = self.loaded.analyzer(question["options"]["checkpoint"]).checkpoint
         notes: list[str] = []
         found = Explainer(checkpoint, conversation).explain(
-            question["utterance"], Wanted(samples=SAMPLES), note=notes.append
+            question["utterance"], Wanted(samples=SAMPLES), progress=progress, note=notes.append
         )
         return {"explanations": [d for one in found for d in one.documents()], "notes": notes}
+
+
+def _key(question: Question) -> str:
+    return f"{question['job']} {question['utterance']}"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from affectline import tracks
 from affectline.corrections import HEARD, Edit, asks_again, checked, shown, spoken
 from affectline.files import atomic_write
 from affectline.server.corpus import write_zip
@@ -24,6 +25,7 @@ from affectline.server.problems import Problem
 from affectline.server.results import seen_in, timeline_of
 from affectline.server.schemas import MODALITIES
 from affectline.timeline import Timeline
+from affectline.types import FaceTrack
 
 MOST = 10_000  # corrections of one analysis
 KEPT = 100  # files of the views of one analysis
@@ -87,7 +89,7 @@ class Views:
             if len(log.edits) >= MOST:
                 raise Problem(409, f"an analysis has {MOST} corrections at most")
             try:
-                new = checked(edit, self._timeline(job, None, log.edits))
+                new = checked(edit, self._timeline(job, None, log.edits), self._faces(job))
             except ValueError as error:
                 raise Problem(409, str(error)) from error
             edits = (*log.edits, new)
@@ -126,8 +128,31 @@ class Views:
             atomic_write(path, json.dumps(kept, ensure_ascii=False, allow_nan=False))
         return json.loads(path.read_text(encoding="utf-8"))
 
-    def corpus(self, id: str, path: Path) -> None:
-        """Write the analysis as a corpus; see `affectline.server.corpus`.
+    def how_far(self, id: str, utterance: str) -> tuple[str, float]:
+        """The stage of an explanation that is being made, and the share of the stage that is done.
+
+        Empty where none is. Raises Problem where nobody can say.
+        """
+        try:
+            question = {"do": "how far", "lane": "how far", "job": id, "utterance": utterance}
+            found = self.studio.answer(question)
+        except HelperError as error:
+            raise Problem(409, str(error)) from error
+        return found["stage"], found["share"]
+
+    def faces(self, id: str) -> tuple[FaceTrack, ...]:
+        """All faces of a recording, also of those who never speak; none where no pictures were read.
+
+        Raises:
+            Problem: there is no such analysis, or it is not completed.
+        """
+        return self._faces(self._job(id))
+
+    def _faces(self, job: Job) -> tuple[FaceTrack, ...]:
+        return tracks.read(self.jobs.kept(job.given) / tracks.NAME) or ()
+
+    def corpus(self, id: str, path: Path, copy: Path | None = None) -> None:
+        """Write the analysis as a corpus; see `affectline.server.corpus`. `copy`: in place of the recording.
 
         Raises:
             Problem: as above, or the recording is no longer where it was.
@@ -136,7 +161,7 @@ class Views:
         log = self._log(job)
         timeline = self._timeline(job, None, log.edits)
         try:
-            write_zip(path, timeline, log.edits, job.given.recording if timeline.timed else None)
+            write_zip(path, timeline, log.edits, (copy or job.given.recording) if timeline.timed else None)
         except FileNotFoundError as error:
             raise Problem(410, "the recording is no longer where it was") from error
 

@@ -9,11 +9,15 @@ from nicegui import ui
 from affectline.corrections import labels_of
 from affectline.server.page import parts
 from affectline.timeline import Entry
+from affectline.types import FaceTrack
 
 if TYPE_CHECKING:
     from affectline.server.page.talk import Look
 
 NEW = "+ a new speaker"
+NOBODY = ""
+RATE = 12.5
+"""Samples of a face in a second: that of `affectline.faces`, which would bring PyTorch into the server."""
 
 
 class Panel:
@@ -33,6 +37,10 @@ class Panel:
         with ui.element("div").classes("pair") as self.times:
             self.start = ui.number("Starts (s)", step=0.1, min=0, format="%.3f").props("outlined dense")
             self.end = ui.number("Ends (s)", step=0.1, min=0, format="%.3f").props("outlined dense")
+        with ui.element("div").classes("pair") as self.seen:
+            self.face = ui.select([], label="Face of the speaker").props("outlined dense options-dense")
+            self.everywhere = ui.checkbox("in all that they say").props("dense")
+        self.faces: tuple[FaceTrack, ...] = parts.here().views.faces(look.job.id)
         self.name = ui.input("Name of the new speaker").props("outlined dense maxlength=100")
         self.name.bind_visibility_from(self.speaker, "value", backward=lambda value: value == NEW)
         with ui.element("div").classes("row-of"):
@@ -70,7 +78,28 @@ class Panel:
         self.times.set_visibility(entry.span is not None)
         self.start.value, self.end.value = entry.start, entry.end
         self.revert.set_visibility(self._own(entry) is not None)
+        self._fill_faces(entry)
         self.name.value = ""
+
+    def _fill_faces(self, entry: Entry) -> None:
+        """Those that are seen while it is said, with how much of it, the longest first."""
+        options, span = {NOBODY: "none that is seen"}, entry.span
+        seen = {t.id: t.window(span.start, span.duration).times for t in self.faces} if span else {}
+        for id in sorted(seen, key=lambda id: -len(seen[id])):
+            if len(seen[id]) and span:
+                options[id] = f"{id}, {min(1.0, len(seen[id]) / RATE / span.duration):.0%} of the time"
+        chosen = entry.face.track if entry.face else NOBODY
+        self.seen.set_visibility(len(options) > 1)
+        self.face.set_options(options, value=chosen if chosen in options else NOBODY)
+        self.everywhere.value = False
+
+    def _face(self, entry: Entry) -> dict[str, Any] | None:
+        """The correction of the face, if it is another one."""
+        face = None if self.face.value == NOBODY else self.face.value
+        if not self.seen.visible or face == (entry.face.track if entry.face else None):
+            return None
+        whose = {"speaker": entry.speaker} if self.everywhere.value else {"utterances": [entry.id]}
+        return {"kind": "face", **whose, "face": face}
 
     def _own(self, entry: Entry) -> list[str] | None:
         """The emotions that were named by hand; None: those of the model hold."""
@@ -121,6 +150,8 @@ class Panel:
         speaker = (self.name.value or "").strip() if self.speaker.value == NEW else self.speaker.value
         if speaker != entry.speaker:
             found.append({"kind": "speaker", "utterances": [entry.id], "speaker": speaker})
+        if (face := self._face(entry)) is not None:
+            found.append(face)
         if (self.start.value, self.end.value) != (entry.start, entry.end):
             times = {"start": self.start.value, "end": self.end.value}
             found.append({"kind": "times", "utterance": entry.id, **times})
@@ -132,12 +163,12 @@ class Panel:
 def said(edit: Mapping[str, Any]) -> str:
     """A correction in words."""
     match edit["kind"]:
-        case "text":
-            return f"words of {edit['utterance']}"
-        case "times":
-            return f"times of {edit['utterance']}"
+        case "text" | "times":
+            return f"{'words' if edit['kind'] == 'text' else 'times'} of {edit['utterance']}"
         case "speaker":
             return f"{', '.join(edit['utterances'])} by {edit['speaker']}"
+        case "face":
+            return f"{edit['face'] or 'no face'} speaks in {', '.join(edit['utterances'])}"
         case "merge":
             return f"{edit['speaker']} is {edit['into']}"
         case "rename":

@@ -12,7 +12,7 @@ from nicegui import ui
 from affectline.report import PLAYABLE, colours_of
 from affectline.server.api import PREFIX
 from affectline.server.jobs import Job, State
-from affectline.server.page import beside, correcting, parts, why
+from affectline.server.page import beside, blurring, correcting, parts, why
 from affectline.server.problems import Problem
 from affectline.server.results import Format
 from affectline.server.schemas import MODALITIES
@@ -24,6 +24,7 @@ KEYS = (
     ("Space", "play or pause"),
     ("← →", "2 s back or on"),
     ("J  K", "next or previous utterance"),
+    ("F", "follow its speaker, or nobody: J and K are then theirs"),
     ("+ -", "zoom the lanes"),
     ("U", "undo the last correction"),
     ("?", "this list"),
@@ -33,15 +34,22 @@ KEYS = (
 class Talk(ui.element, component="static/talk.js"):
     """Player, lanes, curves, transcript and details; shows the timeline that lies at `url`."""
 
-    def __init__(self, colours: dict[str, str], media: str, kind: str) -> None:
+    def __init__(self, colours: dict[str, str], media: str, kind: str, faces: str) -> None:
         super().__init__()
         self._props["colours"] = colours
         self._props["media"] = media
         self._props["kind"] = kind
+        self._props["faces"] = faces
+        self._props["veiled"] = False
         self._props["url"] = ""
 
     def show(self, url: str) -> None:
         self._props["url"] = url
+        self.update()
+
+    def play(self, media: str, *, veiled: bool) -> None:
+        self._props["media"] = media
+        self._props["veiled"] = veiled
         self.update()
 
 
@@ -83,14 +91,16 @@ class Look:
 
     def build(self) -> None:
         name = self.job.given.name
+        kind = PLAYABLE.get(Path(name).suffix.lower(), "") if self.timeline.timed else ""
+        media = self._at(f"recording/{quote(name, safe='')}")
         with parts.frame(name):
             self._switches()
+            self.blurred = blurring.Switch(self, media)
+            self.blurred.box.set_visibility(kind == "video")
             self._exports()
             ui.link("Summary", f"/summary/{self.job.id}")
             ui.button("?", on_click=self._help).props('flat round dense aria-label="Keys"')
-        kind = PLAYABLE.get(Path(name).suffix.lower(), "") if self.timeline.timed else ""
-        media = f"{PREFIX}/jobs/{self.job.id}/recording/{quote(name, safe='')}"
-        self.talk = Talk(colours_of(self.timeline), media, kind)
+        self.talk = Talk(colours_of(self.timeline), media, kind, self._at("faces"))
         with self.talk:
             with ui.element("section").classes("panel").props('aria-label="Corrections"'):
                 self.correcting = correcting.Panel(self)
@@ -125,15 +135,20 @@ class Look:
                 ui.menu_item(
                     str(format), on_click=partial(self._export, f"corrected/{format}", format)
                 ).props("role=menuitem")
-            corpus = ui.menu_item("corpus (zip)", on_click=lambda: ui.download.from_url(self._at("corpus")))
-            corpus.props("role=menuitem")
+            ui.menu_item("corpus (zip)", on_click=self._corpus).props("role=menuitem")
 
     def _at(self, rest: str) -> str:
         return f"{PREFIX}/jobs/{self.job.id}/{rest}"
 
     def _export(self, rest: str, format: str) -> None:
-        query = urlencode([("modalities", m) for m in self.modalities])
+        query = urlencode([*(("modalities", m) for m in self.modalities), *self.blurred.query])
         ui.download.from_url(f"{self._at(rest)}?{query}", f"{Path(self.job.given.name).stem}.{format}")
+
+    def _corpus(self) -> None:
+        if self.blurred.on and not self.blurred.ready:
+            self.say("the blurred copy is not there yet", alarm=True)
+        else:
+            ui.download.from_url(f"{self._at('corpus')}?{urlencode(self.blurred.query)}", "mine.zip")
 
     def _help(self) -> None:
         with ui.dialog(value=True) as dialog, ui.card():
@@ -183,15 +198,16 @@ class Look:
         except Problem as problem:
             self.say(str(problem.detail), alarm=True)
             return
-        self._tell()
+        self.tell()
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """That something is another than it was, to all that show it."""
         for watcher in self.watchers:
             watcher()
 
     def _choose(self, id: str) -> None:
         self.chosen = id
-        self._tell()
+        self.tell()
 
     async def correct(self, edit: dict[str, Any]) -> bool:
         """Add a correction; whether it was taken."""

@@ -1,6 +1,7 @@
 // The page of one analysis: what is seen and heard, who speaks when, and what was judged of it.
 // It draws a timeline that it fetches; what a person asks or corrects is told to the server's page.
 import { AXIS, BAR, THIN, THINS, clock, drawAxis, drawBar, drawHatch, make, paper, score, svg } from "/static/drawing.js";
+import { following } from "/static/follow.js";
 
 const PAD = 8, LANE = PAD + BAR + THIN * THINS + PAD, CURVES = 132, SEEK = 2;
 const none = (u) => (u.abstained ? ["abstained"] : u.emotions.length ? u.emotions : ["none"]);
@@ -18,6 +19,14 @@ export default {
             <button type="button" @click="fit">All of it</button>
           </div>
         </div>
+        <ul class="people" aria-label="Speakers; a press follows one">
+          <li v-for="p in people" :key="p.id">
+            <button type="button" :aria-pressed="String(speaker === p.id)" @click="followed(p.id)">
+              <canvas hidden :data-speaker="p.id" aria-hidden="true"></canvas>
+              <span><strong dir="auto">{{ p.name }}</strong><span class="quiet">{{ p.count }} · {{ p.seconds }} s</span></span></button>
+          </li>
+          <li v-if="kind === 'video'"><label class="quiet"><input type="checkbox" v-model="allFaces"> show all faces</label></li>
+        </ul>
         <ul class="legend" aria-label="Emotions; a press hides or shows a curve">
           <li v-for="(colour, name) in colours" :key="name">
             <button type="button" :aria-pressed="String(!hidden[name])" @click="toggle(name)" :style="{'--c': colour}">
@@ -37,7 +46,7 @@ export default {
       <section class="words" aria-label="Transcript">
         <div class="bar"><h2>Transcript</h2><output ref="count" aria-live="polite"></output></div>
         <div class="filters">
-          <label>Speaker <select v-model="speaker"><option value="">all</option>
+          <label>Follow <select v-model="speaker"><option value="">nobody</option>
             <option v-for="s in speakers" :key="s.id" :value="s.id">{{ s.name || s.id }}</option></select></label>
           <label>Emotion <select v-model="emotion"><option value="">all</option>
             <option v-for="name in [...Object.keys(colours), 'none', 'abstained']" :key="name">{{ name }}</option></select></label>
@@ -48,7 +57,10 @@ export default {
     </div>
     <aside class="side">
       <section class="player" aria-label="Recording" v-show="kind">
-        <video v-if="kind === 'video'" ref="media" controls playsinline preload="metadata" :src="media"></video>
+        <div v-if="kind === 'video'" class="stage" :class="{ veiled }">
+          <video ref="media" controls playsinline preload="metadata" :src="media"></video>
+          <svg ref="over" class="over" aria-hidden="true"></svg>
+        </div>
         <audio v-if="kind === 'audio'" ref="media" controls preload="metadata" :src="media"></audio>
         <p class="quiet" ref="unplayable" hidden>This browser cannot play the recording.</p>
       </section>
@@ -56,7 +68,8 @@ export default {
       <slot></slot>
     </aside>
   </div>`,
-  props: { url: String, colours: Object, media: String, kind: String },
+  mixins: [following],
+  props: { url: String, colours: Object, media: String, kind: String, faces: String, veiled: Boolean },
   emits: ["choose", "help", "undo", "shown", "failed"],
   data: () => ({ speaker: "", emotion: "", words: "", hidden: {}, speakers: [] }),
   watch: {
@@ -122,6 +135,7 @@ export default {
       if (first) this.scale = this.typical();
       this.list();
       this.draw();
+      this.meet();
       if (this.chosen) this.describe();
       else if (this.drawn.length) this.choose(this.drawn[0], { seek: false });
       else make("p", { class: "quiet" }, this.$refs.detail, "There are no utterances.");
@@ -197,14 +211,16 @@ export default {
       box.replaceChildren();
       make("div", {}, box).style.height = `${AXIS}px`;
       for (const speaker of this.speakers) {
-        const name = make("div", {}, box);
+        const name = make("div", { class: "lane", "data-speaker": speaker.id }, box);
         name.style.height = `${LANE}px`;
+        name.onclick = () => this.followed(speaker.id);
         make("strong", { dir: "auto" }, name, this.named.get(speaker.id));
       }
       const curves = make("div", { class: "curves" }, box);
       curves.style.height = `${CURVES}px`;
       make("strong", {}, curves, "Scores");
       for (const p of [1, 0.5, 0]) make("span", {}, curves, String(p)).style.top = `${12 + (CURVES - 20) * (1 - p) - 5}px`;
+      this.drawLaneNames();
     },
     byHand(u) { return u.warnings.some((w) => w.includes("by hand")); },
     clicked(event) {
@@ -236,15 +252,16 @@ export default {
         if (name in this.colours) chip.style.setProperty("--c", this.colours[name]);
       }
     },
-    fits(u) {
-      return (!this.speaker || u.speaker === this.speaker) && (!this.emotion || none(u).includes(this.emotion))
-        && (u.text || "").toLowerCase().includes(this.words.toLowerCase().trim());
+    fits(u) { return (!this.speaker || u.speaker === this.speaker) && this.listed(u); },
+    listed(u) {
+      return (!this.emotion || none(u).includes(this.emotion)) && (u.text || "").toLowerCase().includes(this.words.toLowerCase().trim());
     },
     filter() {
       let count = 0;
       for (const item of this.$refs.turns.children) {
-        const fits = this.fits(this.entries.find((u) => u.id === item.dataset.id));
-        item.hidden = !fits;
+        const u = this.entries.find((one) => one.id === item.dataset.id), fits = this.fits(u);
+        item.hidden = !this.listed(u);
+        item.classList.toggle("out", !fits);
         count += fits;
       }
       const all = this.entries.length;
@@ -311,6 +328,7 @@ export default {
       const act = {
         " ": () => media && (media.paused ? media.play() : media.pause()),
         ArrowLeft: () => seek(-SEEK), ArrowRight: () => seek(SEEK), j: () => this.step(1), k: () => this.step(-1),
+        f: () => this.chosen && this.followed(this.chosen.speaker),
         "+": () => this.zoom(1.6), "-": () => this.zoom(1 / 1.6),
         u: () => this.$emit("undo", {}), "?": () => this.$emit("help", {}),
       }[event.key];
