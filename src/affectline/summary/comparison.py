@@ -71,7 +71,7 @@ def compare(first: Timeline, second: Timeline) -> Comparison:
     if reason is None:
         found = _with_p(found, shown)
     left_out = [name for name in (*first.labels, *second.labels) if name not in names]
-    return Comparison(n, tuple(found), tuple(left_out), reason, _notes(first, second))
+    return Comparison(n, tuple(found), tuple(left_out), reason, _notes(first, second, reason is None))
 
 
 def _labels(timeline: Timeline, names: Sequence[str]) -> Bool[np.ndarray, "utterance label"]:
@@ -133,8 +133,8 @@ class _Difference:
         return counts @ self.sets / kinds.shape[1]
 
 
-def _notes(first: Timeline, second: Timeline) -> tuple[str, ...]:
-    notes = ["p speaks of these two recordings, not of other ones of the same people."]
+def _notes(first: Timeline, second: Timeline, judged: bool) -> tuple[str, ...]:
+    notes = ["p speaks of these two recordings, not of other ones of the same people."] if judged else []
     if dict(first.checkpoint) != dict(second.checkpoint):
         notes.append("They were analysed by different checkpoints, which alone may make a difference.")
     elif first.settings.get("modalities") != second.settings.get("modalities"):

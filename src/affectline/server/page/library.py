@@ -90,7 +90,7 @@ class _Row:
                     self.name = ui.label(name)
                 read = ", ".join(job.options["modalities"])
                 when = datetime.fromtimestamp(job.created).strftime("%Y-%m-%d %H:%M")
-                ui.label(f"{when} · {read} · {job.options['checkpoint']}").classes("quiet")
+                ui.label(f"{when} · {read} · by {job.options['checkpoint']}").classes("quiet")
             with ui.element("div").props("aria-live=polite"):
                 self.state = ui.label().classes("quiet")
                 self.bar = ui.linear_progress(0, show_value=False).props('aria-label="Progress of the stage"')
