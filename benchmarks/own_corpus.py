@@ -182,7 +182,7 @@ def main() -> None:
         **{which: judged(folds, which) for which in ("before", "after", "majority")},
         "learning_rates": options.rates,
         "log_loss": [fold["log_loss"] for fold in folds],
-        "learning_rate": [fold["learning_rate"] for fold in folds],
+        "learning_rate": [f"{fold['learning_rate']:g}" for fold in folds],
         "seconds_a_training": float(np.mean([fold["seconds"] for fold in folds])),
         "cpu_seconds_a_training": float(np.mean([fold["cpu_seconds"] for fold in folds])),
     }
