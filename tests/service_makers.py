@@ -17,7 +17,7 @@ BASE = "/api/v1"
 
 
 def settings(folder: Path, **changes) -> Settings:
-    return Settings(data=folder, checkpoints=CHECKPOINTS, **changes)
+    return Settings(data=folder, **{"checkpoints": CHECKPOINTS, **changes})
 
 
 @contextmanager

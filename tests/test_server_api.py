@@ -130,6 +130,12 @@ def test_options_are_those_of_the_command(client: TestClient) -> None:
     assert asked["explain_utterances"] == ["u0001", "u0003"]
 
 
+def test_without_a_checkpoint_it_is_the_first_that_there_is(tmp_path: Path) -> None:
+    with service(tmp_path, checkpoints={"mine": "mine", "other": "other"}) as client:
+        assert send(client)["options"]["checkpoint"] == "mine"
+        assert send(client, checkpoint="other")["options"]["checkpoint"] == "other"
+
+
 def test_explanations_are_refused_where_the_extra_is_missing(
     client: TestClient, done: dict, monkeypatch: pytest.MonkeyPatch
 ) -> None:

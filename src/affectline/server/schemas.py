@@ -39,7 +39,7 @@ Pictures = Annotated[bool, Query(description="Also the pictures of faces that ex
 Speaker = Annotated[
     str | None, Query(description="The id of a speaker, whose utterances alone are given.", max_length=100)
 ]
-Checkpoint = Annotated[str, Field(description="One of the service's checkpoints.")]
+Checkpoint = Annotated[str, Field(description="One of the service's checkpoints; else the first of them.")]
 Speakers = Annotated[
     int | None,
     Field(
@@ -85,7 +85,7 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     modalities: Modalities = list(MODALITIES)  # pyright: ignore[reportAssignmentType]
-    checkpoint: Checkpoint = "base"
+    checkpoint: Checkpoint | None = None
     speakers: Speakers = None
     language: Language = None
     asr: Recogniser = None

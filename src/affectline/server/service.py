@@ -110,7 +110,7 @@ class Service:
                 self._streams -= 1
 
     def checked(self, options: Options) -> Options:
-        """The options, where this service has what they name; else raises Problem."""
+        """The options, with a checkpoint, where this service has what they name; else raises Problem."""
         for option, name, known in (
             ("checkpoint", options.checkpoint, [*self.settings.checkpoints]),
             ("asr", options.asr, [*self.settings.asr]),
@@ -121,7 +121,9 @@ class Service:
                 )
         if options.explain and not all(find_spec(name) for name in EXPLAINING):
             raise Problem(422, 'explain: this server lacks an extra; install "affectline[app,explain]" there')
-        return options
+        return options.model_copy(
+            update={"checkpoint": options.checkpoint or next(iter(self.settings.checkpoints))}
+        )
 
     def completed(self, id: str) -> Job:
         """A job that has a result; else raises Problem."""
