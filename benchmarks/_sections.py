@@ -362,10 +362,10 @@ SECTIONS = (
     ),
     Section(
         "Faces in blurred copies",
-        "Copies by `affectline blur`. `faces_covered`: faces that our detector finds in any picture, as large "
-        "as are looked for, which lie wholly within what was blurred. `found_before`, `found_after`: pictures "
-        "in which another detector, scikit-image's, finds a face, of those looked at. What no detector ever "
-        "finds stays sharp.",
+        "Copies by `affectline blur`. `faces_covered`: faces that our detector finds in any picture, as "
+        "large as are looked for, which lie wholly within what was blurred. `found_before`, `found_after`: "
+        "pictures in which another detector, scikit-image's, finds a face, of those looked at. What no "
+        "detector ever finds stays sharp.",
         ("blurring",),
     ),
     *CORPORA,
