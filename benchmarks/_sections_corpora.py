@@ -5,13 +5,15 @@ from benchmarks._section import Section
 CORPORA = (
     Section(
         "A corpus of one's own: MOSI's polarity",
-        "`base` has seen neither MOSI nor polarity. Before: its valence, with the threshold that is best on "
-        "the eight videos of a rotation. After: `mine.base` on words and voice, trained on six of them. **It "
-        "got worse**: labels that the checkpoint does not have begin anew, without what its encoders say of "
-        "emotions, and 130 utterances do not make up for that. The learning rate is not the reason: by "
-        "cross-validation inside the eight videos (`log_loss`: a list for each rotation), which sees no test "
-        "video, 5e-4 is best in three rotations of five, and stays the recipe's. The seconds of a training "
-        "are without the features, which all of them share; the machine did other work.",
+        "`base` has seen neither MOSI nor polarity. Before: its valence, with the threshold that is best on"
+        " the eight videos of a rotation. After: `mine.base` on words and voice, trained on six of them; "
+        "two choose the epoch. **It did not get better**: 130 utterances say less of what the seven "
+        "emotions mean for polarity than their names do. By cross-validation inside the eight videos, which"
+        " sees no test video (`log_loss`: a list for each rotation), what was tried: labels that begin anew"
+        " 0.504 in the mean, with their best rate, and 0.759 of the test utterances right; labels told from"
+        " what `base` says of its own, as it is now, 0.448; a logistic regression on valence alone, without"
+        " training, 0.437. The learning rate makes little difference. The seconds of a training are without"
+        " the features, which all of them share; the machine did other work.",
         ("own_corpus",),
     ),
     Section(

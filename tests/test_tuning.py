@@ -144,7 +144,7 @@ def test_dialogues_tell_other_labels_from_what_they_said_of_theirs(tmp_path: Pat
     data, before = corpus(tmp_path / "data", "bored", "keen"), load(dialogue_checkpoint(tmp_path / "old"))
     with torch.no_grad():  # as if all of it were trained
         for weight in before.model.parameters():
-            weight += 0.05 * torch.randn_like(weight)
+            weight.add_(0.05 * torch.randn_like(weight))
     space = mine.labels(data / "mine")
     recipe = recipe_of(tuning(tmp_path / "old"), before, space)
     talks = [c for split in ("train", "dev", "test") for c in mine.read(data / "mine", split)]

@@ -11,6 +11,6 @@ def base() -> Tuning:
         corpus="mine",
         read=mine.read,
         train=Train(
-            epochs=12, batch=16, learning_rate=5e-4, weight_decay=0.05, clip=1.0, average=0.9, patience=6
+            epochs=12, batch=16, learning_rate=3e-4, weight_decay=0.05, clip=1.0, average=0.9, patience=6
         ),
     )
