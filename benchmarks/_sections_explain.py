@@ -32,11 +32,10 @@ EXPLAINED = (
         "counts emotions of utterances: they are few, so 1.000 says that none of them failed. Clips were "
         "drawn beforehand, of those with at least four words. Sounds miss the goal: those of `base` move the "
         "probability by .017 in the mean between deletion and insertion, as words decide. In scenes, where "
-        "nobody gave the words, sounds move it by .100 and none failed. SeMuL-PCD learnt on 127 clips and its "
-        "answers move by .002 at most, so there is little to explain. Stability and "
-        "sanity were not asked where there are 10 orders. The machine did much other work: seconds of the "
-        "clock are three to five times those of the processor, which are of one thread and are under the "
-        "goals in all three.",
+        "nobody gave the words, sounds move it by .100 and none failed. SeMuL-PCD learnt on 127 clips and "
+        "its answers move by .002 at most, so there is little to explain. Stability and "
+        "sanity were not asked where there are 10 orders. Speed is that of one thread; the machine does other "
+        "work too, so that seconds of the clock may be far over those of the processor.",
         ("explain",),
         (*BETTER, *FAST),
     ),
