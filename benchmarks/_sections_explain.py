@@ -34,8 +34,7 @@ EXPLAINED = (
         "probability by .017 in the mean between deletion and insertion, as words decide. In scenes, where "
         "nobody gave the words, sounds move it by .100 and none failed. SeMuL-PCD learnt on 127 clips and "
         "its answers move by .002 at most, so there is little to explain. Stability and "
-        "sanity were not asked where there are 10 orders. Speed is that of one thread; the machine does other "
-        "work too, so that seconds of the clock may be far over those of the processor.",
+        "sanity were not asked where there are 10 orders. Speed is that of one thread.",
         ("explain",),
         (*BETTER, *FAST),
     ),
