@@ -197,7 +197,7 @@ class Uneven(Steps):
 
     def __call__(self, items: Sequence[Item]) -> list[np.ndarray]:
         own = [c.utterances[n] for c, n in items]
-        steps = [np.lib.stride_tricks.sliding_window_view(u.ready[self.stream], 4) for u in own]
+        steps = [np.lib.stride_tricks.sliding_window_view(u.ready[self.stream], 4).copy() for u in own]
         return [s[:2] if u.speaker == "A" else s for u, s in zip(own, steps, strict=True)]
 
 
