@@ -197,7 +197,7 @@ def swfc_in_a_loop(z: Tensor, y: list[int], weights: list[float], tau: float, fo
     total, n = 0.0, len(y)
     for i in range(n):
         score = [exp((z[i] @ z[k]).item() / tau) for k in range(n)]
-        others = sum(score) - score[i]
+        others = sum(score[:i] + score[i + 1 :])  # the sum of all less its own would lose digits
         same = [score[g] / others for g in range(n) if g != i and y[g] == y[i]]
         if same:
             total -= weights[y[i]] * sum((1 - s) ** focus * log(s) for s in same) / len(same)
