@@ -3,8 +3,8 @@
 python -m benchmarks.speed [--long] [--checkpoint DIR]
 
 Recordings of a minute or less are analysed three times and the fastest counts (`slowest_ratio` is the other
-end): whatever else the machine does only adds. 60 minutes take a quarter of an hour; without `--long` what
-was measured of them before is kept.
+end): whatever else the machine does only adds. 60 minutes take a quarter of an hour (`--long`). What was
+measured before of recordings that are not asked for is kept (`--minutes` without a number: of joined clips).
 """
 
 import json
@@ -68,11 +68,10 @@ def fastest(recording: Path, transcript: Path | None, checkpoint: str, times: in
     return {**runs[ratios.index(min(ratios))], "slowest_ratio": max(ratios)}
 
 
-def before(name: str) -> dict[str, dict[str, object]]:
-    """What was measured of a recording the last time."""
+def before() -> dict[str, dict[str, object]]:
+    """What was measured of each recording the last time."""
     path = FOLDER / "speed.json"
-    results = json.loads(path.read_text(encoding="utf-8"))["results"] if path.is_file() else {}
-    return {k: v for k, v in results.get("recordings", {}).items() if k == name}
+    return json.loads(path.read_text(encoding="utf-8"))["results"]["recordings"] if path.is_file() else {}
 
 
 def main() -> None:
@@ -82,7 +81,7 @@ def main() -> None:
     arguments.add_argument("--minutes", type=float, nargs="*", default=[1, 10], help="of joined clips")
     options = arguments.parse_args()
     scenes = options.data / "scenes"
-    results: dict[str, dict[str, object]] = {}
+    results = before()
     for name in ("one_speaker_512.mp4", "several_people.avi"):
         results[name] = fastest(scenes / name, None, options.checkpoint)
     utterances = spoken(options.data)
@@ -92,10 +91,9 @@ def main() -> None:
             times = 3 if minutes <= 1 else 1
             results[f"{minutes:g} minutes"] = fastest(recording, transcript, options.checkpoint, times)
             recording.unlink()
-    results = results if options.long else results | before("60 minutes")
-    joined = [float(str(r["peak_mb"])) for name, r in results.items() if name.endswith("minutes")]
+    peak = {name: float(str(r["peak_mb"])) for name, r in results.items()}
     ratio = max(float(str(r["ratio"])) for r in results.values())
-    growth = joined[-1] - joined[0] if len(joined) > 1 else float("nan")
+    growth = peak.get("60 minutes", float("nan")) - peak.get("1 minutes", float("nan"))
     print(record("speed", {"ratio": ratio, "growth_mb": growth, "recordings": results}))
 
 

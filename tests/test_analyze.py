@@ -4,7 +4,6 @@ import errno
 import json
 import os
 from pathlib import Path
-from threading import Event
 
 import pytest
 from analyze_makers import make_checkpoint, make_csv, make_talk
@@ -14,9 +13,8 @@ import affectline
 from affectline import analyze
 from affectline.analyze import Analyzer, Options, find_device
 from affectline.analyze.recordings import ALL_FORMATS, Task, finished, plan, sha256_of, write
-from affectline.faces import Tracked
 from affectline.timeline import Timeline
-from affectline.types import EMOTIONS, Conversation, Modality
+from affectline.types import EMOTIONS, Modality
 
 
 @pytest.fixture(scope="module")
@@ -87,29 +85,6 @@ def test_a_modality_that_is_not_wanted_costs_nothing_and_is_not_used(
     assert "not used, as asked: video" in timeline.warnings
     silent = analyzer.analyze(recording, modalities=["text"])
     assert all(u.modalities == () for u in silent.utterances)
-
-
-def test_the_networks_of_what_is_used_are_loaded_while_faces_are_looked_for(
-    analyzer: Analyzer, recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    script = make_csv(tmp_path / "talk.csv", "Ada,0.1,0.9,Hello there.")
-    loading, asked = Event(), []
-
-    def load(_extractors: object, conversation: Conversation) -> None:
-        asked.append(conversation.utterances[0].missing)
-        loading.set()
-        raise ValueError("it is damaged")  # which is said where the network is asked, and not here
-
-    def look(*_: object, **__: object) -> list[Tracked]:
-        assert loading.wait(10)
-        return []
-
-    monkeypatch.setattr(analyze, "load_networks", load)
-    monkeypatch.setattr(analyze, "follow", look)
-    analyzer.analyze(recording, script)
-    loading.clear()
-    analyzer.analyze(recording, script, modalities=["audio", "video"])
-    assert [Modality.TEXT in missing for missing in asked] == [False, True]
 
 
 def test_options_that_cannot_be_are_refused() -> None:

@@ -1,7 +1,6 @@
 """From a recording to its timeline, end to end."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -15,7 +14,6 @@ from affectline.analyze.recordings import is_transcript, sha256_of
 from affectline.analyze.subsets import not_used
 from affectline.checkpoint import Checkpoint
 from affectline.checkpoint.seen import answered
-from affectline.checkpoint.vectors import load_networks
 from affectline.corrections import Edit, by_face, corrected
 from affectline.faces import Tracked
 from affectline.media import FileClip, Recording
@@ -229,9 +227,7 @@ class Analyzer:
         def with_faces() -> Conversation:
             assert clip is not None
             progress("faces", 0.0)
-            with ThreadPoolExecutor(1) as beside:  # what cannot be loaded is said when it is asked
-                beside.submit(load_networks, self.checkpoint.extractors, options.used(conversation))
-                return attach_found(conversation, clip, self._followed(clip, kept, progress))
+            return attach_found(conversation, clip, self._followed(clip, kept, progress))
 
         made_of: dict[str, Any] = {}
         if kept:

@@ -1,7 +1,7 @@
 """The streams "text.vector", "audio.vector", "video.vector": utterances as a trained classifier sees them."""
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import TypeVar
@@ -101,17 +101,6 @@ class Vectors:
     @property
     def _encoder(self) -> "_Encoder":
         return _encoder(self.checkpoint, self.modality)
-
-
-def load_networks(extractors: Iterable[Extractor], conversation: Conversation) -> None:
-    """Load the networks that read what some utterance has, which are else loaded when they are first used.
-
-    Raises:
-        ValueError: as `Vectors`.
-    """
-    for extractor in extractors:
-        if isinstance(extractor, Vectors) and any(u.has(extractor.stream) for u in conversation):
-            extractor.load()
 
 
 @dataclass(frozen=True)
