@@ -58,12 +58,11 @@ SECTIONS = (
     Section(
         "Time and memory of `analyze`",
         "As a share of real time, on two cores; words are given. Recordings of a minute or less are "
-        "analysed three times, and the fastest counts: whatever else the machine does only adds. The "
-        "figures here were taken once each, on a shared machine; the same code had ratios of 0.21 and "
-        "0.31 in two hours (several_people.avi), and during the hour's recording it was slower again. The "
-        "hour was measured with the late fusion before `base`; in the minute 10 s are the text network's "
-        "loading, which the one before had counted as loading. "
-        "Both goals are missed. What grows with an hour is not found out yet.",
+        "analysed three times, and the fastest counts: whatever else the machine does only adds. Python's "
+        "modules are compiled, as they are after the first call: on a machine that forbids it (see "
+        "`benchmarks/speed.py`) a minute takes 10 s more. Loading the words' network while faces are looked "
+        "for was tried: it takes the threads that the search needs, and a minute took .30 to .85 of its "
+        "length. The second goal is missed: what grows with an hour is not found out yet.",
         ("speed",),
         (
             Goal("greatest ratio to real time", "speed", ("ratio",), 0.25, at_most=True),
