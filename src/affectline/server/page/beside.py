@@ -27,10 +27,8 @@ def register() -> None:
 
 
 async def _page(id: str) -> None:
-    try:
-        job = await to_thread(parts.here().completed, id)
-    except Problem as problem:
-        parts.not_there(problem)
+    job = await parts.completed(id)
+    if job is None:
         return
     with parts.frame(f"Side by side: {job.given.name}"):
         ui.link("The analysis", f"/analysis/{id}")

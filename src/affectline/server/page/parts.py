@@ -1,5 +1,6 @@
 """What all pages have: the head, the notice, and the colours of the report."""
 
+from asyncio import to_thread
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from nicegui import app, ui
 from nicegui.elements.mixins.text_element import TextElement
 
 from affectline.report import drawing
+from affectline.server.jobs import Job
 from affectline.server.problems import Problem
 from affectline.server.service import Service
 
@@ -64,6 +66,15 @@ def not_there(problem: Problem) -> None:
     with frame("Not there"):
         pass
     ui.label(sentence(problem))
+
+
+async def completed(id: str) -> Job | None:
+    """The job, where it has a result; else None, and the page says why."""
+    try:
+        return await to_thread(here().completed, id)
+    except Problem as problem:
+        not_there(problem)
+        return None
 
 
 @contextmanager
