@@ -168,6 +168,14 @@ def test_a_summary_counts_what_is_better_than_random() -> None:
     assert found["sanity"] is None
 
 
+def test_what_moves_the_answer_little_is_judged_all_the_same() -> None:
+    perturbation = words(spoken(SAID), 0)
+    predict = linear({word: weight / 1e4 for word, weight in WEIGHTS.items()})
+    judged = judge(explain(perturbation, predict, emotions=["joy"]), perturbation, predict, stability=False)
+    (found,) = summary(judged.documents())
+    assert (found["deletion_better"], found["insertion_better"]) == (1.0, 1.0)
+
+
 def test_an_explanation_becomes_plain_json() -> None:
     found = explain(words(spoken(SAID), 0), linear(WEIGHTS), emotions=["joy", "anger"], samples=100)
     joy, anger = found.documents()

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from explain_makers import RATE, model, with_face, with_sound
+from scipy.signal import welch
 
 from affectline import faces
 from affectline.explain import explain
@@ -85,6 +86,26 @@ def test_silence_is_where_parts_are_off_and_nowhere_else(rate: int) -> None:
     noise = perturbation.judge(np.zeros(16, bool)).utterances[0].clip
     assert noise is not None
     assert 0.001 < np.abs(noise.waveform(rate)).max() < 0.2
+
+
+def test_noise_in_place_of_a_component_stays_in_its_band() -> None:
+    """Else what goes would be heard as something new among what is on."""
+    talk = with_sound(hum() + burst(2.1, 1000))
+    perturbation = sounds(talk, 0)
+    whole = talk.utterances[0].clip
+    assert whole is not None
+    for component, (low, high) in enumerate(((0, 500), (500, 2000))):
+        mask = np.ones((4, 4), bool)
+        mask[:, component] = False
+        thinned = perturbation.judge(mask.flatten()).utterances[0].clip
+        assert thinned is not None
+        new = thinned.waveform(RATE) - whole.waveform(RATE) + components(whole, RATE)[component]
+        hertz, power = welch(new, RATE, nperseg=1024)
+        inside = power[(hertz > low - 50) & (hertz < high + 50)].sum()
+        assert inside / power.sum() > 0.99
+        assert np.sqrt(np.mean(new**2)) == pytest.approx(
+            0.1 * np.sqrt(np.mean(components(whole, RATE)[component] ** 2)), rel=0.05
+        )
 
 
 def test_what_is_heard_changes_the_key_of_the_sound_alone() -> None:

@@ -194,9 +194,9 @@ def _faithful(judged: Faithfulness) -> dict[str, Any]:
         return None if value is None else round(value, 4)
 
     return {
-        "deletion": short(judged.deletion),
-        "insertion": short(judged.insertion),
-        "random_deletion": short(judged.random_deletion),
+        "deletion": round(judged.deletion, 7),  # which of two is larger shows where a modality moves little
+        "insertion": round(judged.insertion, 7),
+        "random_deletion": round(judged.random_deletion, 7),
         "random_orders": judged.orders,
         "judged_with": judged.absent,
         "deletion_curve": [short(p) for p in judged.deletion_curve],

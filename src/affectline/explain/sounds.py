@@ -12,7 +12,7 @@ from math import ceil
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float, Float32
 from scipy.ndimage import median_filter
 from scipy.signal import istft, stft
 
@@ -140,17 +140,12 @@ def components(clip: Clip, rate: int) -> Float32[np.ndarray, "component samples"
     Filtering, DAFx 2010), squared and normalised.
     """
     sound = clip.waveform(rate)
-    size = min(round(WINDOW * rate), max(16, len(sound)))
-    hertz, _, spectra = stft(sound, rate, nperseg=size, noverlap=size - size // 4)
+    hertz, spectra = _spectra(sound, rate)
     loud = np.abs(spectra)
     lasting, broad = (median_filter(loud, shape) ** 2 for shape in ((1, KERNEL), (KERNEL, 1)))
     share = lasting / np.maximum(lasting + broad, 1e-20)
-    edges = [*BANDS, np.inf]
-    tones = []
-    for low, high in pairwise(edges):
-        band = ((hertz >= low) & (hertz < high))[:, None]
-        _, tone = istft(spectra * share * band, rate, nperseg=size, noverlap=size - size // 4)
-        tones.append(np.pad(tone, (0, max(0, len(sound) - len(tone))))[: len(sound)])
+    bands = np.stack([(hertz >= low) & (hertz < high) for low, high in pairwise((*BANDS, np.inf))])
+    tones = _sound(spectra * share * bands[:, :, None], rate, len(sound))
     rest = sound - np.sum(tones, axis=0)
     return np.stack([*tones, rest]).astype(np.float32)
 
@@ -171,7 +166,33 @@ def _gains(
 
 @lru_cache(maxsize=16)
 def _noise(clip: Clip, rate: int) -> Float32[np.ndarray, "component samples"]:
-    """Hiss, a tenth as loud as each component is over the whole clip."""
+    """Hiss in place of each component: of its spectrum, and a tenth as loud, as it is over the whole clip.
+
+    White noise would be heard in the bands of all other components, of which only one is off.
+    """
     found = components(clip, rate)
-    loud = np.sqrt(np.mean(found**2, axis=1, keepdims=True))
-    return (QUIET * loud * np.random.default_rng(0).normal(size=found.shape)).astype(np.float32)
+    hiss = np.random.default_rng(0).normal(size=found.shape)
+    _, spectra = _spectra(found, rate)
+    _, white = _spectra(hiss, rate)
+    shape = np.sqrt(np.mean(np.abs(spectra) ** 2, axis=-1, keepdims=True))
+    shaped = _sound(white * shape, rate, found.shape[1])
+    loud, now = (np.sqrt(np.mean(x**2, axis=1, keepdims=True)) for x in (found, shaped))
+    return (QUIET * loud * shaped / np.maximum(now, 1e-20)).astype(np.float32)
+
+
+def _spectra(sound: Float[np.ndarray, "*any samples"], rate: int) -> tuple[Any, Any]:
+    """The hertz of a spectrum, and one spectrum after another, on the last two axes."""
+    hertz, _, found = stft(sound, rate, **_windows(sound.shape[-1], rate))
+    return hertz, found
+
+
+def _sound(spectra: Any, rate: int, samples: int) -> Float[np.ndarray, "*any samples"]:
+    """What has these spectra, as long as it was."""
+    _, found = istft(spectra, rate, **_windows(samples, rate))
+    missing = [(0, 0)] * (found.ndim - 1) + [(0, max(0, samples - found.shape[-1]))]
+    return np.pad(found, missing)[..., :samples]
+
+
+def _windows(samples: int, rate: int) -> dict[str, int]:
+    size = min(round(WINDOW * rate), max(16, samples))
+    return {"nperseg": size, "noverlap": size - size // 4}
