@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from benchmarks._record import parser, record
-from benchmarks.side_by_side import FAMILIES, Family, fused_late, of_multiemo, of_seed, read
+from benchmarks.side_by_side import FAMILIES, Family, of_multiemo, of_seed, read
 from scipy.special import softmax
 from torch import nn
 
@@ -25,7 +25,7 @@ from affectline.evaluation.robustness import Answer, Plan, ask
 from affectline.features import extract
 from affectline.machines import Machines
 from affectline.models import infer
-from affectline.recipes import Recipe, amuse, emoje, run
+from affectline.recipes import Recipe, amuse, emoje, late_fusion, run
 from affectline.types import Conversation, Modality
 
 OURS = "EmoJE"
@@ -34,7 +34,7 @@ MODELS: Mapping[str, Callable[[Recipe], Recipe]] = {
     "EmoJE without joint embedding": lambda recipe: emoje.without_joint(emoje.beside(recipe)),
     "MultiEMO": of_multiemo,
     "AMuSE": amuse.beside,
-    "late fusion": fused_late,
+    "late fusion": late_fusion.beside,
 }
 """DialogueRNN and bc-LSTM stand in `benchmarks.side_by_side`."""
 OTHERS = ("MultiEMO", "AMuSE", "late fusion")

@@ -24,10 +24,9 @@ from scipy.special import softmax
 from affectline.evaluation import Run, Truth, evaluate
 from affectline.features.text_encoded import Encoded
 from affectline.machines import Machines
-from affectline.models import infer, late_fusion
-from affectline.models.late_fusion import LateFusion, OneLabel
+from affectline.models import infer
 from affectline.models.multiemo import Objective
-from affectline.recipes import Data, Recipe, amuse, load, multiemo, one_by_one, only, run
+from affectline.recipes import Data, Recipe, amuse, late_fusion, load, multiemo, one_by_one, only, run
 from affectline.types import modality_of
 
 FAMILIES: Mapping[str, Callable[[], Recipe]] = {
@@ -48,11 +47,6 @@ def dialogue_rnn(recipe: Recipe) -> Recipe:
     return replace(recipe, config=config, objective=Objective(mu_1=0.0, mu_2=0.0))
 
 
-def fused_late(recipe: Recipe) -> Recipe:
-    config = late_fusion.Config(classes=recipe.config.classes, vectors=recipe.config.streams)
-    return replace(recipe, model=LateFusion, config=config, objective=OneLabel())
-
-
 def bc_lstm(recipe: Recipe) -> Recipe:
     config = BcConfig(classes=recipe.config.classes, streams=recipe.config.streams)
     return replace(recipe, model=BcLSTM, config=config, objective=objective)
@@ -63,7 +57,7 @@ MODELS: Mapping[str, Callable[[Recipe], Recipe]] = {
     "AMuSE": amuse.beside,
     "DialogueRNN": dialogue_rnn,
     "bc-LSTM": bc_lstm,
-    "late fusion": fused_late,
+    "late fusion": late_fusion.beside,
 }
 WITHOUT_CONTEXT = ("MultiEMO", "AMuSE")
 BLIND_EPOCHS = {"MultiEMO": 8, "EmoJE": 12, "EmoJE without joint embedding": 12} | dict.fromkeys(

@@ -1,15 +1,17 @@
-"""Makes docs/gallery.md and its pictures: six explanations of made-up people, and how good they are.
+"""Makes docs/gallery.md and its pictures: seven explanations of made-up people, and how good they are.
 
-    python examples/draw_gallery.py [CHECKPOINT]
+    affectline train multiemo.mosi_videos     # and amuse.mosi_videos, late_fusion.mosi_videos: minutes each
+    python examples/draw_gallery.py base MultiEMO=runs/multiemo.mosi_videos AMuSE=runs/amuse.mosi_videos
+        "late fusion=runs/late_fusion.mosi_videos"
 
-Five are of the demo conversation, one is of a clip that is drawn here. Nobody in them exists: their faces are
+Six are of the demo conversation, one is of a clip that is drawn here. Nobody in them exists: their faces are
 drawn and their voices are espeak-ng's. It takes some minutes.
 """
 
+import argparse
 import math
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +24,7 @@ from make_demo import FACES, FRAME_RATE, RATE
 from affectline.analyze import Analyzer, Options
 from affectline.analyze.beside import Beside, beside
 from affectline.analyze.explaining import Explainer, Wanted, with_explanations
+from affectline.checkpoint import load
 from affectline.media import FileClip
 from affectline.report import colours_of
 from affectline.report.beside import answer, beside_svg
@@ -66,7 +69,7 @@ CASES = (
         "How much each modality moved the answer: exact Shapley values.", ("all", "shapley"),
     ),
 )  # fmt: skip
-ORDER = ("words", "turns", "sound", "face", "modalities", "beside")
+ORDER = ("words", "turns", "sound", "face", "modalities", "beside", "models")
 BESIDE = (("all three", ()), ("words alone", (T,)), ("sound alone", (A,)), ("face alone", (V,)))
 
 
@@ -116,8 +119,8 @@ Row = tuple[str, str, str, tuple[str, ...]]
 """A case's name, what it shows, the picture and what was measured."""
 
 
-def drawn(checkpoint: str, folder: Path) -> Iterator[Row]:
-    """All cases, in the order in which they are made."""
+def drawn(checkpoint: str, others: Mapping[str, str], folder: Path) -> Iterator[Row]:
+    """All cases, in the order in which they are made; `others`: more checkpoints, by the names they get."""
     analyzer = Analyzer.load(checkpoint, "cpu")
     alone = analyzer.judged(*smile(folder), Options(modalities=(V,)))  # words would outweigh the face
     yield from _explained(analyzer, "smile", *alone)
@@ -125,15 +128,14 @@ def drawn(checkpoint: str, folder: Path) -> Iterator[Row]:
     yield from _explained(analyzer, "demo", conversation, timeline)
     asked = [(name, analyzer.checkpoint, kept) for name, kept in BESIDE]
     wanted = Wanted(samples=200, judged=False, emotions=("sadness",))
-    rows = [_one_each(b) for b in beside(asked, timeline, conversation, "u0002", wanted)]
-    said = tuple(f"{b.name}: {answer(b.entry) if b.entry else b.notes}" for b in rows)
-    svg = beside_svg([(b.name, b.entry, b.notes) for b in rows], colours_of(timeline))
-    yield (
-        "beside",
-        "Each modality alone beside all three, for sadness, as in AMuSE's figure 2. u0002",
-        svg,
-        said,
-    )
+    shows = "Each modality alone beside all three, for sadness, as in AMuSE's figure 2. u0002"
+    yield "beside", shows, *_beside(beside(asked, timeline, conversation, "u0002", wanted), timeline)
+    if others:
+        models = [(name, load(path), ()) for name, path in {checkpoint: checkpoint, **others}.items()]
+        wanted = replace(wanted, emotions=None)
+        shows = "Models side by side: `base`, and three that learnt what is positive from clips of CMU-MOSI. "
+        found = beside(models, timeline, conversation, "u0002", wanted)
+        yield "models", f"{shows}u0002", *_beside(found, timeline)
 
 
 def _explained(
@@ -149,6 +151,13 @@ def _explained(
         yield case.name, f'{case.shows} {case.utterance}: "{entry.text}"', figure.svg, figure.notes
 
 
+def _beside(found: Sequence[Beside], timeline: Timeline) -> tuple[str, tuple[str, ...]]:
+    """The picture, and what each says."""
+    rows = [_one_each(one) for one in found]
+    said = tuple(f"{b.name}: {answer(b.entry) if b.entry else b.notes}" for b in rows)
+    return beside_svg([(b.name, b.entry, b.notes) for b in rows], colours_of(timeline)), said
+
+
 def _one_each(one: Beside) -> Beside:
     """Without what stands in another picture."""
     if one.entry is None:
@@ -157,20 +166,25 @@ def _one_each(one: Beside) -> Beside:
     return replace(one, entry=replace(one.entry, explanations=kept))
 
 
-def main(checkpoint: str = "base") -> None:
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    arguments.add_argument("checkpoint", nargs="?", default="base")
+    arguments.add_argument("others", nargs="*", metavar="NAME=DIR", help="more, side by side with it")
+    chosen = arguments.parse_args()
+    checkpoint, others = chosen.checkpoint, dict(other.split("=", 1) for other in chosen.others)
     folder = DOCS / "gallery"
     folder.mkdir(exist_ok=True)
     lines = [
         "# Explanations of made-up people",
         "",
-        f"Six pictures of what `{Path(checkpoint).name}` answers to examples/demo.mp4 and to a clip that is "
+        f"Pictures of what `{Path(checkpoint).name}` answers to examples/demo.mp4 and to a clip that is "
         "drawn for this page, made by",
         "`python examples/draw_gallery.py`. Nobody in them exists. What speaks for a label is filled with "
         "its colour, what speaks",
         "against it is outlined. Under each picture: what was measured of it, good or bad.",
     ]
     with tempfile.TemporaryDirectory() as made:
-        cases = {case[0]: case[1:] for case in drawn(checkpoint, Path(made))}
+        cases = {case[0]: case[1:] for case in drawn(checkpoint, others, Path(made))}
     for name in sorted(cases, key=ORDER.index):
         shows, svg, notes = cases[name]
         (folder / f"{name}.svg").write_text(svg + "\n", encoding="utf-8")
@@ -180,4 +194,4 @@ def main(checkpoint: str = "base") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -235,6 +235,8 @@ def test_raw_clips_are_divided_by_video_so_that_each_is_tested_once(tmp_path: Pa
         assert set.union(*parts.values()) == set(names)
         tested += parts["test"]
     assert sorted(tested) == names
+    whole = [(c.id, [u.clip is not None for u in c]) for c in mosi.read_videos(tmp_path, "dev")]
+    assert whole == [(video, [True, True, True, False]) for video in ("v1", "v6")]
     shown = [u.emotions for c in mosi.read_raw(tmp_path, "test")[:3] for u in c]
     assert shown == [{"negative"}, frozenset(), {"positive"}]
     assert mosi.RAW_LABELS.multilabel

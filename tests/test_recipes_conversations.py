@@ -4,20 +4,23 @@ import csv
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from shutil import copy
 
 import numpy as np
 import pytest
 from corpus_makers import made_meld, made_mosi
+from media_makers import make_video
 
-from affectline.checkpoint import load
+from affectline.checkpoint import installed, load
+from affectline.checkpoint.vectors import Vectors
 from affectline.corpora import meld
 from affectline.features import extract
 from affectline.features.ready import Ready
 from affectline.features.text_encoded import Encoded
 from affectline.machines import Machines
-from affectline.recipes import Recipe, multiemo, one_by_one, train_recipe
+from affectline.recipes import Recipe, amuse, late_fusion, multiemo, one_by_one, train_recipe
 from affectline.recipes.find import find
-from affectline.types import Conversation
+from affectline.types import Conversation, Modality
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +29,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpora")
     made_meld(folder / "meld")
     made_mosi(folder / "mosi")
+    clip = make_video(folder / "clip.mp4", seconds=0.5, size=(96, 96), rate=5, tone=200.0)
+    (folder / "mosi" / "clips").mkdir()
+    for video in ("train0", "train1", "train2", "val0", "test0"):
+        copy(clip, folder / "mosi" / "clips" / f"{video}_1.mp4")
     return folder
 
 
@@ -77,6 +84,24 @@ def test_a_recipe_trains_on_its_corpus_and_its_checkpoint_answers(
     changes = [f"extractors.0.checkpoint={encoders / of[row]}"] if row in of else []
     recipe = train(f"{model}.{row}", root, tmp_path, changes)
     answers_are_distributions(tmp_path, recipe.read(root / recipe.corpus, "test"))
+
+
+def test_a_model_on_the_networks_of_base_takes_them_along(root: Path, tmp_path: Path) -> None:
+    whole = multiemo.mosi_videos()
+    recipe = replace(
+        whole,
+        read=lambda root, split: [
+            replace(c, utterances=c.utterances[:2]) for c in whole.read(root, split)[:1]
+        ],
+        train=replace(whole.train, epochs=1),
+    )
+    train_recipe(recipe, root, tmp_path, machines=Machines(device="cpu"))
+    answers_are_distributions(tmp_path, recipe.read(root / "mosi", "test"))
+    read = {e.modality: e for e in load(tmp_path).extractors if isinstance(e, Vectors)}
+    assert {m: Path(e.checkpoint) for m, e in read.items()} == {m: tmp_path / m for m in Modality}
+    assert load(tmp_path / "text").sha256 == load(installed()["base"] / "text").sha256
+    for other in (amuse.mosi_videos(), late_fusion.mosi_videos()):
+        assert (other.encoders, other.extractors) == (whole.encoders, whole.extractors)
 
 
 def test_what_a_trained_encoder_says_is_the_same_whoever_asks(root: Path, encoders: Path) -> None:

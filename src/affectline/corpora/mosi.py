@@ -77,8 +77,24 @@ def read_published(root: Path, split: str) -> list[Conversation]:
 def read_raw(root: Path, split: str, fold: int = 0) -> list[Conversation]:
     """The utterances whose clip is there, each by itself; neither label where the sentiment is 0.
 
-    One of five divisions of their videos: every fifth of them, in the order of their names, is for test,
-    those after them are for dev, the others for train; so each is tested once.
+    One of five divisions of their videos, see `read_videos`.
+
+    Raises:
+        ValueError: where the corpus, the split or the fold is not there, or no clip.
+    """
+    return [
+        Conversation(u.id, (replace(u, emotions=_sign(u.sentiment)),))
+        for video in read_videos(root, split, fold)
+        for u in video
+        if u.clip is not None
+    ]
+
+
+def read_videos(root: Path, split: str, fold: int = 0) -> list[Conversation]:
+    """The videos of which there are clips, with all that is said in them; others have words alone.
+
+    One of five divisions: every fifth of them, in the order of their names, is for test, those after them are
+    for dev, the others for train; so each is tested once.
 
     Raises:
         ValueError: where the corpus, the split or the fold is not there, or no clip.
@@ -86,18 +102,14 @@ def read_raw(root: Path, split: str, fold: int = 0) -> list[Conversation]:
     SOURCE.one_of(split, SPLITS)
     if not 0 <= fold < FOLDS:
         raise ValueError(f"fold {fold} is none of the {FOLDS}: 0 to {FOLDS - 1}")
-    talks = [(c.id, u) for c in _conversations(root, (), lambda _: True) for u in c if u.clip is not None]
+    talks = [c for c in _conversations(root, (), lambda _: True) if any(u.clip is not None for u in c)]
     if not talks:
         raise ValueError(f"{root / 'clips'} has no clip of an utterance; get the recordings of {SOURCE.page}")
-    videos = sorted({video for video, _ in talks})
+    videos = sorted(c.id for c in talks)
     part = {video: "train" for video in videos}
     part |= dict.fromkeys(videos[(fold + 1) % FOLDS :: FOLDS], "dev")
     part |= dict.fromkeys(videos[fold::FOLDS], "test")
-    return [
-        Conversation(u.id, (replace(u, emotions=_sign(u.sentiment)),))
-        for video, u in talks
-        if part[video] == split
-    ]
+    return [c for c in talks if part[c.id] == split]
 
 
 def _sign(sentiment: float | None) -> frozenset[str]:

@@ -74,9 +74,9 @@ class Recipe:
     what training sees of a conversation, another thing each epoch, so that its features are made as it goes,
     by `workers` processes. `windows`: what dev, and all that is judged later, see of a long utterance.
     `draw`: how many conversations of each corpus of a mixture an epoch sees; all of those that it does not
-    name. `made_up`: adds utterances that the corpora lack, to every part. `encoders`: are trained before,
-    each in the folder of its name below this one's; `Vectors` read them. `manifest`: what the checkpoint says
-    of the one that names its data (see `affectline.recipes.holding`).
+    name. `made_up`: adds utterances that the corpora lack, to every part. `encoders`: are trained before, or
+    copied from a folder, each into that of its name below this one's; `Vectors` read them. `manifest`: what
+    the checkpoint says of the one that names its data (see `affectline.recipes.holding`).
     """
 
     labels: LabelSpace
@@ -96,7 +96,7 @@ class Recipe:
     start: Callable[[nn.Module], None] | None = None
     before: "Recipe | None" = None
     made_up: "Callable[[Data], Data] | None" = None
-    encoders: "Mapping[Modality, Recipe]" = field(default_factory=dict)
+    encoders: "Mapping[Modality, Recipe | Path]" = field(default_factory=dict)
     data: str = ""
     manifest: Mapping[str, Any] = field(default_factory=dict)
 

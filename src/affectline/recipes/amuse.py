@@ -187,6 +187,11 @@ def mosi() -> Recipe:
     return beside(multiemo.mosi())
 
 
+def mosi_videos() -> Recipe:
+    """CMU-MOSI's videos with clips, as the networks of `base` see them: for any recording."""
+    return beside(multiemo.mosi_videos())
+
+
 def mosi_published() -> Recipe:
     """CMU-MOSI, the division and the features of Poria et al. 2017, which have seen labels: dev is blind."""
     made = beside(multiemo.mosi_published())

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 from typing import Any, TypeVar
 
 from torch import Tensor
@@ -17,7 +18,7 @@ Name = TypeVar("Name", bound=str)
 
 
 def train_parts(
-    parts: Mapping[Name, Recipe],
+    parts: Mapping[Name, Recipe | Path],
     root: Path,
     out: Path,
     *,
@@ -28,12 +29,15 @@ def train_parts(
 ) -> dict[Name, Checkpoint]:
     """Train each in the folder of its name below `out`, where it is kept in 16 bits.
 
-    With `resume`, those that are there are not trained again.
+    One that is a folder is trained already, and is copied: it goes wherever what reads it goes. With
+    `resume`, those that are there are not trained again.
     """
     found: dict[Name, Checkpoint] = {}
     for name, recipe in parts.items():
         folder = out / name
-        if not (resume and (folder / "config.json").exists()):
+        if isinstance(recipe, Path):
+            copytree(recipe, folder, dirs_exist_ok=True)
+        elif not (resume and (folder / "config.json").exists()):
             told: Progress = lambda stage, *rest, n=name: progress(f"{n}: {stage}", *rest)  # noqa: E731
             settings: dict[str, Any] = {"seed": seed, "machines": machines, "resume": resume}
             train_recipe(recipe, root, folder, half=True, progress=told, **settings)

@@ -21,6 +21,9 @@ def _held(recipe: Recipe, manifest: Manifest) -> Recipe:
         recipe,
         read=selected(recipe.read, manifest, recipe.corpus),
         before=recipe.before and _held(recipe.before, manifest),
-        encoders={m: _held(part, manifest) for m, part in recipe.encoders.items()},
+        encoders={
+            m: _held(part, manifest) if isinstance(part, Recipe) else part
+            for m, part in recipe.encoders.items()
+        },
         manifest=manifest.about(),
     )

@@ -18,7 +18,7 @@ from affectline.features.video_visextnet import VisExtNet
 from affectline.models.late_fusion import TextBranch
 from affectline.models.multiemo import Config, MultiEMO, Objective
 from affectline.nn.lora import merged
-from affectline.recipes import Read, Recipe
+from affectline.recipes import Read, Recipe, base
 from affectline.recipes.rows import audio, text, text_audio, text_video, video
 from affectline.training import Train
 from affectline.types import LabelSpace, Modality
@@ -220,6 +220,19 @@ def mosi() -> Recipe:
         objective=Objective(mu_1=0.2, mu_2=0.1),
         train=QUICK,
         start=None,
+    )
+
+
+def mosi_videos() -> Recipe:
+    """CMU-MOSI's videos with clips, as the networks of `base` see them: for any recording."""
+    seen = base.together()
+    return replace(
+        mosi(),
+        read=corpus.read_videos,
+        encoders={m: installed()["base"] / m for m in Modality},
+        extractors=seen.extractors,
+        config=replace(SMALL, classes=2, streams=seen.config.streams),
+        data="CMU-MOSI, videos with clips (Zadeh et al. 2016), for research; what `base` was trained on",
     )
 
 
