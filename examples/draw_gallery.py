@@ -155,7 +155,8 @@ def _beside(found: Sequence[Beside], timeline: Timeline) -> tuple[str, tuple[str
     """The picture, and what each says."""
     rows = [_one_each(one) for one in found]
     said = tuple(f"{b.name}: {answer(b.entry) if b.entry else b.notes}" for b in rows)
-    return beside_svg([(b.name, b.entry, b.notes) for b in rows], colours_of(timeline)), said
+    colours = colours_of(timeline, [b.entry for b in rows if b.entry])
+    return beside_svg([(b.name, b.entry, b.notes) for b in rows], colours), said
 
 
 def _one_each(one: Beside) -> Beside:

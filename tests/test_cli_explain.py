@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,23 @@ def test_checkpoints_stand_side_by_side_and_the_timeline_stays(
     assert svg.index(">tiny: ") < svg.index(">tiny: text alone: it sees nothing")
     assert (talk / "a" / "u0002-beside.png").read_bytes().startswith(b"\x89PNG")
     assert (talk / "a" / "timeline.json").read_bytes() == before
+
+
+def test_a_model_of_other_labels_stands_beside_with_its_own(
+    affectline: Affectline, talk: Path, tiny: Path
+) -> None:
+    found = checkpoint.load(tiny)
+    names = tuple(f"mood {n}" for n in range(len(found.labels.names)))
+    checkpoint.save(replace(found, labels=replace(found.labels, names=names), thresholds={}), talk / "moods")
+    ran = affectline(
+        "explain", talk / "a", "--utterance", "u0002", "--samples", 30, "--quick",
+        "--beside", f"{tiny},{talk / 'moods'}", "--json",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert set(ran.json[1]["scores"]) == set(names)
+    told = Timeline.read(talk / "a" / "timeline.json").utterances[1]
+    assert list(ran.json[0]["scores"].values()) == pytest.approx(list(told.scores.values()), abs=2e-3)
+    assert ran.json[1]["explanations"][0]["emotion"] in names
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from affectline.analyze.explaining import Explainer, Progress, Wanted, with_explanations
 from affectline.checkpoint import Checkpoint
 from affectline.explain import find
-from affectline.timeline import Entry, Timeline
+from affectline.timeline import Entry, Timeline, judged
 from affectline.types import Conversation, Modality, Prediction
 
 
@@ -55,19 +55,15 @@ def beside(
         except ValueError as error:
             found.append(Beside(name, None, (str(error),)))
             continue
-        own = replace(timeline, utterances=(_answered(entry, answers[index]),))
+        labels = checkpoint.labels.names
+        own = replace(
+            timeline, labels=labels, thresholds={}, utterances=(_answered(entry, answers[index], labels),)
+        )
         (explained,) = with_explanations(own, explanations, explainer.watched(utterance)).utterances
         found.append(Beside(name, explained, tuple(notes)))
     return found
 
 
-def _answered(entry: Entry, said: Prediction) -> Entry:
+def _answered(entry: Entry, said: Prediction, labels: Sequence[str]) -> Entry:
     """The utterance with this answer, and without what explained another one."""
-    return replace(
-        entry,
-        modalities=said.modalities,
-        scores=dict(said.scores),
-        emotions=tuple(sorted(said.emotions, key=lambda name: -said.scores[name])),
-        abstained=said.abstained,
-        explanations=(),
-    )
+    return replace(entry, **judged(said, labels), explanations=())

@@ -44,7 +44,7 @@ def side_by_side(  # noqa: PLR0917 - what the command was given
         conversation = rebuilt(timeline, lambda: next(iter(loaded.values())).detector, stages)
         asked = [(_shown(name, kept), loaded[name].checkpoint, kept) for name, kept in chosen]
         found = beside(asked, timeline, conversation, utterance, wanted, begin=stages.begin, progress=stages)
-    colours = colours_of(timeline)
+    colours = colours_of(timeline, [b.entry for b in found if b.entry])
     drawn = beside_svg([(b.name, b.entry, b.notes) for b in found], colours)
     files = write(drawn, folder / f"{utterance}-beside", as_png=png)
     if as_json:

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -84,9 +84,10 @@ def render(timeline: Timeline, media: str | None = None) -> str:
     )
 
 
-def colours_of(timeline: Timeline) -> dict[str, str]:
-    """One for each label, the same in all that is drawn of a timeline."""
-    return {name: _colour(name, n) for n, name in enumerate(timeline.labels)}
+def colours_of(timeline: Timeline, others: Iterable[Entry] = ()) -> dict[str, str]:
+    """One for each label, the same in all that is drawn of a timeline; `others`: answers of other models."""
+    names = dict.fromkeys((*timeline.labels, *(name for entry in others for name in entry.scores)))
+    return {name: _colour(name, n) for n, name in enumerate(names)}
 
 
 def _explained(timeline: Timeline, colours: Mapping[str, str]) -> list[dict[str, Any]]:
