@@ -224,7 +224,11 @@ def mosi() -> Recipe:
 
 
 def mosi_videos() -> Recipe:
-    """CMU-MOSI's videos with clips, as the networks of `base` see them: for any recording."""
+    """CMU-MOSI's videos with clips, as the networks of `base` see them: for any recording.
+
+    Six videos train, so each is a step. Weighted F1 on the two of dev, as a mean of two seeds: MultiEMO .77,
+    AMuSE .80, late fusion .71, and .72, .77 and .69 at the rate of `QUICK`; in batches of 16 it learns nothing.
+    """
     seen = base.together()
     return replace(
         mosi(),
@@ -232,6 +236,7 @@ def mosi_videos() -> Recipe:
         encoders={m: installed()["base"] / m for m in Modality},
         extractors=seen.extractors,
         config=replace(SMALL, classes=2, streams=seen.config.streams),
+        train=replace(QUICK, batch=1, learning_rate=2e-3),
         data="CMU-MOSI, videos with clips (Zadeh et al. 2016), for research; what `base` was trained on",
     )
 
