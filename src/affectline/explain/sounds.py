@@ -193,6 +193,7 @@ def _sound(spectra: Any, rate: int, samples: int) -> Float[np.ndarray, "*any sam
     return np.pad(found, missing)[..., :samples]
 
 
-def _windows(samples: int, rate: int) -> dict[str, int]:
+def _windows(samples: int, rate: int) -> dict[str, Any]:
+    """Of the short-time Fourier transform: how long they are, and how far they overlap."""
     size = min(round(WINDOW * rate), max(16, samples))
     return {"nperseg": size, "noverlap": size - size // 4}
