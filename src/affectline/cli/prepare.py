@@ -25,6 +25,7 @@ def prepare(
     /,
     *,
     root: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: $AFFECTLINE_DATA)")] = None,
+    realign: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None,
     faces: Annotated[bool, arg(help_behavior_hint="")] = False,
 ) -> int:
     """Make the folder of a corpus that the other commands read.
@@ -40,6 +41,7 @@ def prepare(
 
       affectline prepare meld
       affectline prepare meld MELD.Raw.tar.gz --root corpora
+      affectline prepare meld --realign MELD_video_realignment_timestamps.csv --root corpora
       affectline prepare mine corpora/mine/talk1.eaf corpora/mine/talk2.eaf --root corpora
       affectline prepare mine --faces --root corpora
 
@@ -47,6 +49,7 @@ def prepare(
         corpus: mine, meld, ravdess ...
         files: Archives or folders of a published corpus; of your own, annotations to make the table from.
         root: The folder that holds the corpora.
+        realign: Of meld: cut its clips anew, by this table of MELD-FAIR.
         faces: Of your own: look for the speaker's face in each clip: some seconds for each.
     """
     from affectline.archives import DOWNLOADS
@@ -57,13 +60,18 @@ def prepare(
         )
     if corpus != "mine" and faces:
         raise UsageError("--faces is for your own corpus, mine")
-    if corpus != "mine" and not files:
+    if corpus != "meld" and realign is not None:
+        raise UsageError("--realign is for meld")
+    if corpus != "mine" and not files and realign is None:
         _tell_where(corpus)
         return 0
     with usage():
         folder = find_root(root) / corpus
     if corpus != "mine":
-        _unpack(corpus, files, folder)
+        if files:
+            _unpack(corpus, files, folder)
+        if realign is not None:
+            _realign(folder, realign)
         return 0
     if files:
         _write_table(folder, files)
@@ -80,6 +88,13 @@ def _tell_where(corpus: str) -> None:
     source = find(corpus).SOURCE
     print(f"{source.name}\n  address: {source.page}\n  licence to accept: {source.licence}")
     print(f"  get: {DOWNLOADS[corpus].files}\n  then: affectline prepare {corpus} FILE... --root DIR")
+    if corpus == "meld":
+        from affectline.corpora._meld_fair import CUTS, PAGE
+
+        print(
+            f"better times of its clips: MELD-FAIR, {PAGE}\n  licence: its repository names none\n"
+            f"  get: csvs/{CUTS}\n  then: affectline prepare meld --realign {CUTS} --root DIR"
+        )
 
 
 def _unpack(corpus: str, files: Sequence[Path], folder: Path) -> None:
@@ -92,6 +107,29 @@ def _unpack(corpus: str, files: Sequence[Path], folder: Path) -> None:
         stages.begin(corpus)
         count = unpack(corpus, [*files], folder, stages)
     print(f"{folder}: {count:,} files; what is wrong with them says: affectline doctor {corpus}")
+
+
+def _realign(folder: Path, table: Path) -> None:
+    """Put the times of MELD-FAIR where the reader uses them; where that is refused, nothing has changed."""
+    from affectline.archives import require_finished
+    from affectline.corpora import meld
+    from affectline.corpora._meld_fair import CUTS, PAGE, cuts
+    from affectline.files import atomic_write
+
+    with usage():
+        require_finished(folder)
+        if not table.is_file():
+            raise ValueError(f"there is no file {table}; get it from {PAGE}, folder csvs")
+        found, there = cuts(table), meld.stretches(folder)
+        used = [name for name in found if name in there]
+        if not used:
+            raise ValueError(f"{table} names no utterance of {folder}: is it of another corpus?")
+    terminal.say(f"MELD-FAIR: {PAGE}; its repository names no licence, MELD's holds for the clips")
+    atomic_write(folder / CUTS, table.read_bytes())
+    print(
+        f"{folder / CUTS}: {len(used):,} of {len(there):,} utterances are cut anew, the others have no "
+        "sound and pictures; without this file clips are as they were released"
+    )
 
 
 def _write_table(folder: Path, files: Sequence[Path]) -> None:

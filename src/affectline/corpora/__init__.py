@@ -2,8 +2,9 @@
 
 For `affectline doctor` a file may have PUBLISHED, how much there is of each split; faults(root), what only
 this corpus can have wrong; stretches(root), for each utterance the stretch of the recording that it is;
-session(utterance), who was recorded together, so that others can be tested; DIVERSE = False, where the same
-few sentences are said by everybody. Where the folder says which labels there are it has labels(root) in place
+session(utterance), who was recorded together, so that others can be tested; CUTS, the name of the file that
+says, where there is one, which stretches of clips utterances are; DIVERSE = False, where the same few
+sentences are said by everybody. Where the folder says which labels there are it has labels(root) in place
 of LABELS.
 """
 
@@ -81,7 +82,7 @@ def find(name: str, root: Path | None = None) -> ModuleType:
     Raises:
         ValueError: there is no such corpus; names those there are.
     """
-    known = sorted(m.name for m in pkgutil.iter_modules(__path__))
+    known = sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
     if name not in known:
         raise ValueError(f"there is no corpus {name!r}; there are {', '.join(known)}")
     module = import_module(f"affectline.corpora.{name}")

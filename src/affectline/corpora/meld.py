@@ -12,6 +12,9 @@ No utterance is left out for its faults: there are 9,989, 1,109 and 2,610. Where
 is not there or is known to be broken makes sound and picture `missing`. `faults` lists what is wrong. The
 splits are neither speaker- nor episode-independent: six actors and nearly all episodes are in each.
 
+Where the folder has the times of MELD-FAIR, an utterance's sound and picture are the stretches of the clips
+that they name, in their order; one of which they name none is without both. `span` stays as MELD has it.
+
 One published version of train_sent_emo.csv has the punctuation of Windows-1252 as control characters
 (U+0092 for a right quote, U+0097 for a dash, ...). They are repaired, in words and in names, and nothing
 else is.
@@ -23,7 +26,8 @@ from itertools import groupby, pairwise
 from pathlib import Path
 
 from affectline.corpora import Fault, Published, Source, span_of, table
-from affectline.media import FileClip
+from affectline.corpora._meld_fair import CUTS, Cut, cuts
+from affectline.media import FileClip, JoinedClip
 from affectline.types import EMOTIONS, Conversation, LabelSpace, Span, Utterance
 
 SOURCE = Source(
@@ -157,11 +161,47 @@ def read(root: Path, split: str) -> list[Conversation]:
         ValueError: where the corpus or the split is not there, or a row is not as it should be.
     """
     rows = _rows(root, SOURCE.one_of(split, SPLITS))
-    clips = _clips(root, split)
+    clips = _Clips.of(root, split)
     return [
-        Conversation(name, tuple(_utterance(row, root / SPLITS[split], clips) for row in dialogue))
+        Conversation(name, tuple(_utterance(row, clips) for row in dialogue))
         for name, dialogue in groupby(rows, lambda row: row.conversation)
     ]
+
+
+@dataclass(frozen=True)
+class _Clips:
+    """The clips of a split, by name, and where in them utterances are, where that is known."""
+
+    folder: Path
+    names: Collection[str]
+    cuts: dict[str, list[Cut]] | None
+
+    @classmethod
+    def of(cls, root: Path, split: str) -> "_Clips | None":
+        """None where the split has no folder of clips."""
+        folder = root / SPLITS[split]
+        if not folder.is_dir():
+            return None
+        return cls(folder, {path.name for path in folder.iterdir()}, _cuts(root))
+
+    def parts(self, row: Row) -> list[Cut]:
+        """Where an utterance is, as MELD-FAIR says, in stretches that can be."""
+        return [cut for cut in (self.cuts or {}).get(row.id, []) if cut.span]
+
+    def absent(self, row: Row) -> list[str]:
+        """Clips that it needs and that are not there."""
+        needed = [row.clip] if self.cuts is None else [cut.clip for cut in self.parts(row)]
+        return sorted({*needed} - {*self.names})
+
+    def clip(self, row: Row) -> FileClip | JoinedClip | None:
+        """Its sound and pictures; None where they are not there, broken, or nobody knows where."""
+        parts = self.parts(row)
+        if self.absent(row) or (row.id in BROKEN if self.cuts is None else not parts):
+            return None
+        if self.cuts is None:
+            return FileClip(self.folder / row.clip)
+        found = tuple(FileClip(self.folder / cut.clip, cut.start, cut.end) for cut in parts)
+        return found[0] if len(found) == 1 else JoinedClip(found)
 
 
 def _seconds(clock: str) -> float:
@@ -184,22 +224,20 @@ def _rows(root: Path, split: str) -> list[Row]:
     return rows
 
 
-def _clips(root: Path, split: str) -> Collection[str] | None:
-    """The names of the clips of a split; None where it has no folder of them."""
-    folder = root / SPLITS[split]
-    return {path.name for path in folder.iterdir()} if folder.is_dir() else None
+def _cuts(root: Path) -> dict[str, list[Cut]] | None:
+    return cuts(root / CUTS) if (root / CUTS).is_file() else None
 
 
-def _utterance(row: Row, folder: Path, clips: Collection[str] | None) -> Utterance:
-    usable = clips is not None and row.clip in clips and row.id not in BROKEN
+def _utterance(row: Row, clips: _Clips | None) -> Utterance:
+    clip = clips and clips.clip(row)
     return Utterance(
         id=row.id,
         speaker=row.speaker,
         text=row.text,
-        clip=FileClip(folder / row.clip) if usable else None,
+        clip=clip,
         span=row.span,
         emotions=frozenset({row.emotion}),
-        missing=frozenset() if usable or clips is None else frozenset({"audio", "video"}),
+        missing=frozenset() if clip or clips is None else frozenset({"audio", "video"}),
     )
 
 
@@ -213,10 +251,10 @@ def faults(root: Path) -> list[Fault]:
     found = [fault for split, rows in splits.items() for fault in _faults_of_table(root, split, rows)]
     found += _shared_episodes(splits)
     for split, rows in splits.items():
-        clips = _clips(root, split)
+        clips = _Clips.of(root, split)
         if clips is not None:
             found += _faults_of_clips(SPLITS[split], rows, clips)
-    return found
+    return [*found, *_faults_of_cuts(_cuts(root) or {}, splits)]
 
 
 def stretches(root: Path) -> dict[str, tuple[str, str, float, float]]:
@@ -263,13 +301,32 @@ def _shared_episodes(splits: dict[str, list[Row]]) -> Iterator[Fault]:
             yield Fault(f"{split}_sent_emo.csv", split, what, "kept", "source")
 
 
-def _faults_of_clips(folder: str, rows: list[Row], clips: Collection[str]) -> Iterator[Fault]:
+def _faults_of_clips(folder: str, rows: list[Row], clips: _Clips) -> Iterator[Fault]:
+    lost = "sound and picture are missing"
     for row in rows:
-        if row.clip not in clips:
-            yield Fault(folder, row.id, f"there is no {row.clip}", "sound and picture are missing", "missing")
-        elif row.id in BROKEN:
-            yield Fault(folder, row.id, BROKEN[row.id], "sound and picture are missing", "known")
-        elif row.id in DOUBTFUL:
-            yield Fault(folder, row.id, DOUBTFUL[row.id], "kept", "known")
-    for name in sorted({*clips} - {row.clip for row in rows}):
+        clip = clips.clip(row)
+        for name in clips.absent(row):
+            yield Fault(folder, row.id, f"there is no {name}", lost, "missing")
+        if clips.cuts is not None and not clips.parts(row):
+            yield Fault(CUTS, row.id, "its words were found in no clip", lost, "known")
+        if row.id in BROKEN and row.clip in clips.names:
+            yield Fault(folder, row.id, BROKEN[row.id], "cut anew" if clip else lost, "known")
+        if row.id in DOUBTFUL and clip:
+            yield Fault(folder, row.id, DOUBTFUL[row.id], "cut anew" if clips.cuts else "kept", "known")
+    for name in sorted({*clips.names} - {row.clip for row in rows}):
         yield Fault(folder, name, "no row says what it is", "not read", "extra")
+
+
+def _faults_of_cuts(found: dict[str, list[Cut]], splits: dict[str, list[Row]]) -> Iterator[Fault]:
+    """Lines of MELD-FAIR's times that nothing can be made of; and how many utterances they are of."""
+    there = {row.id: split for split, rows in splits.items() for row in rows}
+    for cut in (cut for parts in found.values() for cut in parts):
+        if cut.utterance not in there:
+            what = f"line {cut.line}: there is no such utterance"
+            yield Fault(CUTS, cut.utterance, what, "not read", "extra")
+        elif cut.span is None:
+            what = f"line {cut.line}: is from {cut.start:g} to {cut.end:g} s"
+            yield Fault(CUTS, cut.utterance, what, "not read", "times")
+    for split in splits if found else ():
+        count = sum(there[name] == split for name in found if name in there)
+        yield Fault(CUTS, split, f"{count:,} utterances have the times of MELD-FAIR", "cut anew", "repaired")

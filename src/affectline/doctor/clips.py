@@ -12,7 +12,7 @@ import numpy as np
 
 from affectline.corpora import Fault
 from affectline.doctor.copies import Copy, Placed, relative
-from affectline.media import FileClip, MediaError, PairedClip
+from affectline.media import FileClip, JoinedClip, MediaError, PairedClip
 from affectline.types import Clip, Modality
 
 POINTER = b"version https://git-lfs"
@@ -60,6 +60,8 @@ def files(clip: Clip | None) -> tuple[FileClip, ...]:
     """The stretches of files that make a clip."""
     if isinstance(clip, FileClip):
         return (clip,)
+    if isinstance(clip, JoinedClip):
+        return clip.clips
     return (*files(clip.sound), *files(clip.picture)) if isinstance(clip, PairedClip) else ()
 
 
@@ -128,7 +130,7 @@ def _heard_and_seen(clip: Clip, found: Decoded) -> Decoded:
 
 def of_clips(copy: Copy, decoded: Mapping[str, Decoded]) -> Iterator[Fault]:
     """What is wrong with the clips that are there, and which are not there though others are."""
-    known = getattr(copy.module, "BROKEN", {})  # which the reader does not use, and tells of
+    known = {fault.where for fault in copy.faults() if fault.kind == "known"}
     parts = {part: [p for p in copy.utterances if p.part == part] for part in copy.parts}
     some = [part for part, placed in parts.items() if any(p.utterance.clip for p in placed)]
     for part, placed in parts.items():

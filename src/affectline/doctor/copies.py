@@ -79,6 +79,12 @@ class Copy:
             return list(self.unread)
         return [*self.unread, *own(self.root)]
 
+    @property
+    def cuts(self) -> Path | None:
+        """The file that says which stretches of clips utterances are, where there is one."""
+        path = self.root / getattr(self.module, "CUTS", "")
+        return path if path.is_file() else None
+
     def stretches(self) -> Mapping[str, object]:
         """For each utterance the stretch of its recording, where the corpus says so beside the times."""
         own = getattr(self.module, "stretches", None)

@@ -30,9 +30,9 @@ class Row:
     """An utterance.
 
     `split` is the part that it is in, `official` the one in which the corpus has it. `speaker` is None where
-    the corpus does not say who speaks. `files`: the sha256 of each, by its path below the folder of the
-    corpus. `content`: two utterances with the same one are the same recording, or the same words. `faults`:
-    the kinds of what is wrong with it, or with its conversation.
+    the corpus does not say who speaks. `files`: the sha256 of each that it is read from, by its path below
+    the folder of the corpus. `content`: two utterances with the same one are the same recording, or the same
+    words. `faults`: the kinds of what is wrong with it, or with its conversation.
     """
 
     corpus: str
@@ -83,6 +83,7 @@ class Row:
         """As the copy has it now; `content` only where that is cheap to know."""
         u = placed.utterance
         still = u.clip is not None and not files(u.clip)
+        read = [file.path for file in files(u.clip)] + ([copy.cuts] if copy.cuts else [])
         return cls(
             corpus=copy.corpus,
             id=u.id,
@@ -96,7 +97,7 @@ class Row:
             labels=None if u.emotions is None else tuple(sorted(u.emotions)),
             ratings=None if u.ratings is None else dict(u.ratings),
             sentiment=u.sentiment,
-            files={relative(copy, file.path): sha256(file.path) for file in files(u.clip)},
+            files={relative(copy, path): sha256(path) for path in read},
             content=_hashed("picture", u.clip.content(Modality.VIDEO)) if still and u.clip else None,
         )
 

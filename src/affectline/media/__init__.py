@@ -4,7 +4,8 @@ The clock of a recording starts at its first sound or picture. Where its timesta
 silent, and a picture is shown until the next one comes.
 """
 
-from affectline.media.clips import FileClip, MemoryClip, PairedClip
+from affectline.media.clips import FileClip, MemoryClip
+from affectline.media.composed import JoinedClip, PairedClip
 from affectline.media.recording import MediaError, Recording, probe
 from affectline.media.views import ChangedClip, Cut, View, ViewedClip
 
@@ -12,6 +13,7 @@ __all__ = [
     "ChangedClip",
     "Cut",
     "FileClip",
+    "JoinedClip",
     "MediaError",
     "MemoryClip",
     "PairedClip",

@@ -1,4 +1,4 @@
-"""Clips: a stretch of a file, or of arrays; or the sound of one and the pictures of another."""
+"""Clips: a stretch of a file, or of arrays."""
 
 import hashlib
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from jaxtyping import Float32, UInt8
 from affectline.media import pictures, sound
 from affectline.media.pictures import Picture
 from affectline.media.recording import MediaError, Recording, probe, version
-from affectline.types import Clip, Frames, Modality, Waveform
+from affectline.types import Frames, Modality, Waveform
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class FileClip:
     end: float | None = None
 
     def __post_init__(self) -> None:
-        _check_stretch(self.start, self.end)
+        check_stretch(self.start, self.end)
 
     @property
     def recording(self) -> Recording:
@@ -72,7 +72,7 @@ class FileClip:
 
     def blocks(self, rate: int, seconds: float) -> Iterator[tuple[float, Waveform]]:
         """Where it starts in the clip, and sound of `seconds`: the `waveform`, but never whole."""
-        _check_positive(rate=rate, seconds=seconds)
+        check_positive(rate=rate, seconds=seconds)
         if not self.has_audio:
             return
         recording, first, samples = self.recording, round(self.start * rate), round(self.duration * rate)
@@ -92,30 +92,30 @@ class FileClip:
 
         Those whose shorter side is longer than `max_side` are made smaller. Of length 0 where there are none.
         """
-        times = _times(self.duration, self._shown_until, count, rate)
+        times = times_of(self.duration, self.shown_until, count, rate)
         if not self.has_video:
             return np.zeros((0, 0, 0, 3), dtype=np.uint8)
         shape = pictures.size(self.recording.height, self.recording.width, max_side)
         found = np.empty((len(times), *shape, 3), dtype=np.uint8)
-        for n, picture in enumerate(self._shown(times, max_side)):
+        for n, picture in enumerate(self.shown(times, max_side)):
             found[n] = picture
         return found
 
     def pictures(self, rate: float, *, max_side: int | None = None) -> Iterator[tuple[float, Picture]]:
         """Time and picture at 0, 1/rate, 2/rate ... up to the end of the clip, or of its pictures."""
-        times = _times(self.duration, self._shown_until, None, rate)
+        times = times_of(self.duration, self.shown_until, None, rate)
         if self.has_video:
-            yield from zip(times.tolist(), self._shown(times, max_side), strict=True)
+            yield from zip(times.tolist(), self.shown(times, max_side), strict=True)
 
     def window(self, start: float, duration: float) -> "FileClip":
         """The part of this clip from `start` on, cut off at the end of the clip."""
-        _check_stretch(start, start + duration)
+        check_stretch(start, start + duration)
         end = self.start + start + duration
         return replace(self, start=self.start + start, end=end if self.end is None else min(end, self.end))
 
     def content(self, modality: Modality) -> str:
         """A hash of the file, the stretch and the modality."""
-        return _hash(self.sha256, f"{self.start:.6f}", f"{self._end:.6f}", modality)
+        return hashed(self.sha256, f"{self.start:.6f}", f"{self._end:.6f}", modality)
 
     @property
     def _end(self) -> float:
@@ -123,7 +123,8 @@ class FileClip:
         return whole if self.end is None else min(self.end, whole)
 
     @property
-    def _shown_until(self) -> float:
+    def shown_until(self) -> float:
+        """When in the clip its pictures end, or after it."""
         span = self.recording.picture
         return 0.0 if span is None else span.end - self.start
 
@@ -131,7 +132,8 @@ class FileClip:
         span = self.recording.span(modality)
         return span is not None and span.start < self._end and self.start < span.end
 
-    def _shown(self, times: np.ndarray, max_side: int | None) -> Iterator[Picture]:
+    def shown(self, times: np.ndarray, max_side: int | None) -> Iterator[Picture]:
+        """What is on the screen at each of these rising times of the clip."""
         return pictures.shown(self.recording, (times + self.start).tolist(), max_side)
 
 
@@ -154,8 +156,8 @@ class MemoryClip:
     end: float | None = None
 
     def __post_init__(self) -> None:
-        _check_stretch(self.start, self.end)
-        _check_positive(rate=self.rate, frame_rate=self.frame_rate)
+        check_stretch(self.start, self.end)
+        check_positive(rate=self.rate, frame_rate=self.frame_rate)
         if not self._sound_until and not self._shown_until:
             raise MediaError("a clip in memory has neither sound nor picture; it needs at least one of them")
 
@@ -175,7 +177,7 @@ class MemoryClip:
 
     def waveform(self, rate: int) -> Waveform:
         """Mono sound in [-1, 1], `duration * rate` samples; of length 0 where there is no sound."""
-        _check_positive(rate=rate)
+        check_positive(rate=rate)
         if not self.has_audio:
             return np.zeros(0, dtype=np.float32)
         first, samples = round(self.start * rate), round(self.duration * rate)
@@ -186,14 +188,14 @@ class MemoryClip:
 
         Of length 0 where there are none.
         """
-        times = _times(self.duration, self._shown_until - self.start, count, rate)
+        times = times_of(self.duration, self._shown_until - self.start, count, rate)
         if not self.has_video or self.images is None:
             return np.zeros((0, 0, 0, 3), dtype=np.uint8)
         return self.images[[self._index(time) for time in times]]
 
     def pictures(self, rate: float, *, max_side: int | None = None) -> Iterator[tuple[float, Picture]]:
         """Time and picture at 0, 1/rate, 2/rate ... up to the end of the clip, or of its pictures."""
-        times = _times(self.duration, self._shown_until - self.start, None, rate)
+        times = times_of(self.duration, self._shown_until - self.start, None, rate)
         if self.has_video and self.images is not None:
             _, height, width, _ = self.images.shape
             shape = pictures.size(height, width, max_side)
@@ -202,7 +204,7 @@ class MemoryClip:
 
     def window(self, start: float, duration: float) -> "MemoryClip":
         """The part of this clip from `start` on, cut off at the end of the clip."""
-        _check_stretch(start, start + duration)
+        check_stretch(start, start + duration)
         end = self.start + start + duration
         return replace(self, start=self.start + start, end=end if self.end is None else min(end, self.end))
 
@@ -213,7 +215,7 @@ class MemoryClip:
             Modality.VIDEO: (self.images, self.frame_rate),
         }.get(modality, (None, 0))
         values = np.zeros(0) if array is None else array
-        return _hash(
+        return hashed(
             values, repr(values.shape), repr(rate), f"{self.start:.6f}", f"{self._end:.6f}", modality
         )
 
@@ -240,70 +242,26 @@ class MemoryClip:
         return min(int((self.start + time) * self.frame_rate + 1e-6), len(self.images) - 1)
 
 
-@dataclass(frozen=True)
-class PairedClip:
-    """The sound of one clip and the pictures of another, which begin together; as long as the sound is."""
-
-    sound: Clip
-    picture: Clip
-
-    @property
-    def duration(self) -> float:
-        return self.sound.duration
-
-    @property
-    def has_audio(self) -> bool:
-        return self.sound.has_audio
-
-    @property
-    def has_video(self) -> bool:
-        return self.picture.has_video
-
-    def waveform(self, rate: int) -> Waveform:
-        """Mono sound in [-1, 1], `duration * rate` samples; of length 0 where there is no sound."""
-        return self.sound.waveform(rate)
-
-    def frames(self, *, count: int | None = None, rate: float | None = None) -> Frames:
-        """Pictures at the middle of each of `count` equal stretches, or as `pictures` gives them."""
-        return self._picture.frames(count=count, rate=rate)
-
-    def pictures(self, rate: float, *, max_side: int | None = None) -> Iterator[tuple[float, Picture]]:
-        """Time and picture at 0, 1/rate, 2/rate ... up to the end of the sound, or of the pictures."""
-        return self._picture.pictures(rate, max_side=max_side)
-
-    def window(self, start: float, duration: float) -> "PairedClip":
-        """The part of this clip from `start` on, cut off at the end of the clip."""
-        return PairedClip(self.sound.window(start, duration), self.picture.window(start, duration))
-
-    def content(self, modality: Modality) -> str:
-        """That of the clip which has the modality."""
-        return (self._picture if modality is Modality.VIDEO else self.sound).content(modality)
-
-    @property
-    def _picture(self) -> Clip:
-        return self.picture.window(0.0, self.duration)
-
-
-def _check_stretch(start: float, end: float | None) -> None:
+def check_stretch(start: float, end: float | None) -> None:
     if not 0 <= start < (inf if end is None else end) or (end is not None and not isfinite(end)):
         raise ValueError(f"a stretch needs 0 <= start < end, in seconds, got start={start}, end={end}")
 
 
-def _check_positive(**values: float) -> None:
+def check_positive(**values: float) -> None:
     for name, value in values.items():
         if not 0 < value < inf:
             raise ValueError(f"{name} must be positive, got {value}")
 
 
-def _times(duration: float, shown: float, count: int | None, rate: float | None) -> np.ndarray:
+def times_of(duration: float, shown: float, count: int | None, rate: float | None) -> np.ndarray:
     """When pictures are asked for: evenly over the clip, or at a rate while there are any."""
     if (count is None) == (rate is None):
         raise ValueError(f"give count or rate, one of them; got count={count}, rate={rate}")
     if count is not None:
-        _check_positive(count=count)
+        check_positive(count=count)
         return (np.arange(count) + 0.5) * (duration / count)
     assert rate is not None
-    _check_positive(rate=rate)
+    check_positive(rate=rate)
     return np.arange(max(0, ceil(min(duration, shown) * rate - 1e-6))) / rate
 
 
@@ -321,7 +279,7 @@ def _blocks(pieces: Iterator[Waveform], rate: int, seconds: float) -> Iterator[t
         begin += len(held)
 
 
-def _hash(*parts: str | np.ndarray) -> str:
+def hashed(*parts: str | np.ndarray) -> str:
     hasher = hashlib.sha256()
     for part in parts:
         values = part.encode() if isinstance(part, str) else part.tobytes()
