@@ -1,14 +1,17 @@
 """What `affectline extract` costs: wall time, CPU and memory, local and on Ray; and what kills leave.
 
-Clips of MOSI, each as many times as it takes. Each extraction is a process of its own; its memory is that of
-all of its processes, twice a second.
+python -m benchmarks.extract PART,... [--engine local|ray]
 
-python -m benchmarks.extract [--counts 100,200,400,800] [--engines local,ray] [--kills 5]
+series: clips of MOSI, 100, 200, 400 and 800 by repetition, streams of sound and words. all: every stream that
+works offline by its name, on the 216 clips of MOSI. ravdess: those of sound, on its 1,200 recordings. kills:
+an extraction of 200 clips that is killed at random. Each extraction is a process of its own; its memory is
+that of all of its processes, twice a second, and what they share is counted once. A part is written when it
+is done, with the command that made it, beside what other calls measured; tables of both engines are compared.
 """
 
-import argparse
 import csv
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -17,17 +20,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks._record import parser, record
+import pyarrow.parquet as pq
+from benchmarks._record import FOLDER, command, parser, record
 
 STREAMS = "audio.egemaps,audio.mel,text.minilm"
+SOUND = "audio.mel,audio.egemaps,audio.compare"
+ALL = (
+    f"{SOUND},text.minilm,video.expression,"
+    "audio.samples,text.tokens,text.turns,text.windows,video.faces,video.frames"
+)
+"""With --raw: the second line is words, sound and pictures as they are. Left out: what needs an extra that
+is not installed here, or weights that no package carries."""
+CLIPS = 216
 TICK = os.sysconf("SC_CLK_TCK")
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def made(mosi: Path, root: Path, count: int) -> Path:
@@ -49,23 +60,24 @@ def made(mosi: Path, root: Path, count: int) -> Path:
     return root
 
 
-def command(root: Path, out: Path, engine: str) -> list[str]:
-    named = ["--streams", STREAMS, "--root", str(root), "--split", "train", "--out", str(out)]
-    return [sys.executable, "-m", "affectline", "extract", "mine", *named, "--engine", engine]
+def call(corpus: str, root: Path, out: Path, streams: str, engine: str) -> list[str]:
+    named = ["--streams", streams, "--root", str(root), "--out", str(out), "--engine", engine]
+    raw = ["--raw"] if streams == ALL else []
+    return [sys.executable, "-m", "affectline", "extract", corpus, *named, *raw]
 
 
-def run(root: Path, out: Path, engine: str) -> dict[str, Any]:
+def run(words: Sequence[str]) -> dict[str, Any]:
     """One extraction, watched."""
     began, memory, cpu = time.monotonic(), [], dict[int, float]()
-    with subprocess.Popen(command(root, out, engine), stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         while process.poll() is None:
             seen = tree(process.pid)
-            memory.append(sum(rss for rss, _ in seen.values()) / 2**20)
+            memory.append(sum(size for size, _ in seen.values()) / 2**20)
             cpu |= {pid: seconds for pid, (_, seconds) in seen.items()}
             time.sleep(0.5)
-        said = process.stderr.read() if process.stderr else ""
+        said = process.stdout.read() if process.stdout else ""
     if process.returncode:
-        raise RuntimeError(f"{engine}: {said[-500:]}")
+        raise RuntimeError(f"{' '.join(words)}: {said[-500:]}")
     quarter = max(1, len(memory) // 4)
     return {
         "seconds": time.monotonic() - began,
@@ -76,23 +88,27 @@ def run(root: Path, out: Path, engine: str) -> dict[str, Any]:
 
 
 def tree(root: int) -> dict[int, tuple[int, float]]:
-    """Resident bytes and CPU seconds of a process and of all that it started."""
-    stats: dict[int, tuple[int, int, float]] = {}
+    """Bytes and CPU seconds of a process and of all that it started; of what n share each has an nth."""
+    stats: dict[int, tuple[int, float]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = path.read_text().rpartition(")")[2].split()
         except OSError:  # it has ended
             continue
-        stats[int(path.parent.name)] = (
-            int(fields[1]),
-            int(fields[21]) * PAGE,
-            (int(fields[11]) + int(fields[12])) / TICK,
-        )
+        stats[int(path.parent.name)] = int(fields[1]), (int(fields[11]) + int(fields[12])) / TICK
     found, more = {root}, True
     while more:
-        children = {pid for pid, (parent, *_) in stats.items() if parent in found} - found
+        children = {pid for pid, (parent, _) in stats.items() if parent in found} - found
         found, more = found | children, bool(children)
-    return {pid: stats[pid][1:] for pid in found if pid in stats}
+    return {pid: (_share(pid), stats[pid][1]) for pid in found if pid in stats}
+
+
+def _share(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
 
 
 def sha256(folder: Path) -> str:
@@ -103,7 +119,7 @@ def sha256(folder: Path) -> str:
     return content.hexdigest()
 
 
-def killed(root: Path, out: Path, kills: int) -> list[int]:
+def killed(words: Sequence[str], out: Path, kills: int) -> list[int]:
     """Kill an extraction so many times, then let it end; how many files there were at each kill.
 
     It is killed within a second after it has written one more, and every other time before.
@@ -111,7 +127,7 @@ def killed(root: Path, out: Path, kills: int) -> list[int]:
     rng, files = random.Random(0), list[int]()
     for n in range(kills):
         before = len(list(out.glob("*.parquet")))
-        with subprocess.Popen(command(root, out, "local"), stderr=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
             next((line for line in process.stderr if "extracting" in line), None)
             while n % 2 == 0 and process.poll() is None and len(list(out.glob("*.parquet"))) <= before:
@@ -119,7 +135,7 @@ def killed(root: Path, out: Path, kills: int) -> list[int]:
             time.sleep(rng.random())
             process.send_signal(signal.SIGKILL)
         files.append(len(list(out.glob("*.parquet"))))
-    run(root, out, "local")
+    run(words)
     return files
 
 
@@ -135,29 +151,64 @@ def linear(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
-def measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    counts = {"local": numbers(options.counts), "ray": numbers(options.ray_counts)}
-    results: dict[str, Any] = {"streams": STREAMS}
-    tables: dict[int, str] = {}
-    for engine in options.engines.split(","):
-        rows = []
-        for count in counts[engine]:
-            root = folder / f"{count}"
-            if not root.exists():
-                made(options.data / "mosi", root, count)
-            out = folder / f"{engine}{count}"
-            rows.append({"clips": count, **run(root, out, engine)})
-            print(engine, rows[-1], flush=True)
-            if tables.setdefault(count, sha256(out)) != sha256(out):
-                raise RuntimeError(f"{engine} gives another table of {count} clips")
-        results[engine] = {"runs": rows, **(linear(rows) if len(rows) > 2 else {})}
-    results["same_table"] = True
-    if options.kills:
-        count = options.kill_count
-        files = killed(folder / f"{count}", folder / "killed", options.kills)
-        same = sha256(folder / "killed") == tables[count]
-        results["kills"] = {"clips": count, "files_at_each_kill": files, "same_table": same}
-    return results
+def series(data: Path, folder: Path, engine: str, counts: Sequence[int]) -> dict[str, Any]:
+    rows = [_clips(data, folder, engine, count, STREAMS) for count in counts]
+    return {"streams": STREAMS, "runs": rows, **(linear(rows) if len(rows) > 2 else {})}
+
+
+def everything(data: Path, folder: Path, engine: str) -> dict[str, Any]:
+    return {"streams": ALL, **_clips(data, folder, engine, CLIPS, ALL)}
+
+
+def ravdess(data: Path, folder: Path, engine: str) -> dict[str, Any]:
+    watched = run(call("ravdess", data, folder / "out", SOUND, engine))
+    return {"streams": SOUND, **_of(folder / "out", watched)}
+
+
+def kills(data: Path, folder: Path, engine: str, count: int, times: int) -> dict[str, Any]:
+    words = call("mine", made(data / "mosi", folder / "data", count), folder / "out", STREAMS, engine)
+    files = killed(words, folder / "out", times)
+    again = _clips(data, folder, "local", count, STREAMS)
+    return {
+        "clips": count,
+        "files_at_each_kill": files,
+        "same_table_as_never_killed": sha256(folder / "out") == again["sha256"],
+    }
+
+
+def _clips(data: Path, folder: Path, engine: str, count: int, streams: str) -> dict[str, Any]:
+    root, out = folder / f"data{count}", folder / f"out{count}"
+    found = _of(out, run(call("mine", made(data / "mosi", root, count), out, streams, engine)))
+    print(engine, found, flush=True)
+    shutil.rmtree(out)
+    return found
+
+
+def _of(out: Path, watched: Mapping[str, Any]) -> dict[str, Any]:
+    """What was watched, how many rows it made, and what names the table."""
+    rows = sum(pq.read_metadata(path).num_rows for path in out.glob("*.parquet"))
+    size = sum(path.stat().st_size for path in out.glob("*.parquet")) / 2**20
+    each = {"seconds_a_clip": watched["seconds"] / rows, "table_mib": size, "sha256": sha256(out)}
+    return {"clips": rows, **watched, **each}
+
+
+def same(results: Mapping[str, Any]) -> bool | None:
+    """Whether both engines gave the same tables, of those that both made; None where there is none."""
+    tables = dict[tuple[str, int], set[str]]()
+    for part in (found for name, found in results.items() if isinstance(found, dict) and "kills" not in name):
+        for row in part.get("runs", [part]):
+            if "sha256" in row:
+                tables.setdefault((part["streams"], row["clips"]), set()).add(row["sha256"])
+    return all(len(names) == 1 for names in tables.values()) if tables else None
+
+
+def write(part: str, found: Mapping[str, Any]) -> Path:
+    """Beside what the file has of other parts."""
+    path = FOLDER / "extract.json"
+    there = json.loads(path.read_text(encoding="utf-8"))["results"] if path.is_file() else {}
+    told = {"command": command(), "made": date.today().isoformat()}
+    results = {**{k: v for k, v in there.items() if isinstance(v, dict)}, part: {**told, **found}}
+    return record("extract", {**dict(sorted(results.items())), "same_tables": same(results)})
 
 
 def numbers(text: str) -> list[int]:
@@ -166,17 +217,21 @@ def numbers(text: str) -> list[int]:
 
 def main() -> None:
     arguments = parser(__doc__ or "")
-    arguments.add_argument("--counts", default="100,200,400,800")
-    arguments.add_argument("--ray-counts", default="100,200", help="the same for Ray, on so many clips")
-    arguments.add_argument("--kill-count", type=int, default=200, help="one of the counts")
-    arguments.add_argument("--engines", default="local,ray" if find_spec("ray") else "local")
+    arguments.add_argument("parts", help="of series,all,ravdess,kills", metavar="PART,...")
+    arguments.add_argument("--engine", default="local", choices=("local", "ray"))
+    arguments.add_argument("--counts", default="100,200,400,800", help="of series")
     arguments.add_argument("--kills", type=int, default=5)
     options = arguments.parse_args()
-    folder = Path(tempfile.mkdtemp())
-    try:
-        print(record("extract", measured(options, folder)))
-    finally:
-        shutil.rmtree(folder)
+    data, engine = options.data, options.engine
+    known: Mapping[str, Callable[[Path], dict[str, Any]]] = {
+        "series": lambda folder: series(data, folder, engine, numbers(options.counts)),
+        "all": lambda folder: everything(data, folder, engine),
+        "ravdess": lambda folder: ravdess(data, folder, engine),
+        "kills": lambda folder: kills(data, folder, engine, 200, options.kills),
+    }
+    for part in options.parts.split(","):
+        with tempfile.TemporaryDirectory() as folder:
+            print(write(f"{part}_{engine}", known[part](Path(folder))))
 
 
 if __name__ == "__main__":
