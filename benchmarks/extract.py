@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -151,8 +152,11 @@ def linear(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
-def series(data: Path, folder: Path, engine: str, counts: Sequence[int]) -> dict[str, Any]:
-    rows = [_clips(data, folder, engine, count, STREAMS) for count in counts]
+def series(folder: Path, data: Path, engine: str, count: int) -> dict[str, Any]:
+    """With one more count, or that one anew, in what was measured before."""
+    before = there().get(f"series_{engine}", {"runs": []})["runs"]
+    row = {"command": command(), **_clips(data, folder, engine, count, STREAMS)}
+    rows = sorted([*(r for r in before if r["clips"] != count), row], key=lambda r: r["clips"])
     return {"streams": STREAMS, "runs": rows, **(linear(rows) if len(rows) > 2 else {})}
 
 
@@ -202,17 +206,18 @@ def same(results: Mapping[str, Any]) -> bool | None:
     return all(len(names) == 1 for names in tables.values()) if tables else None
 
 
-def write(part: str, found: Mapping[str, Any]) -> Path:
-    """Beside what the file has of other parts."""
+def there() -> dict[str, Any]:
+    """The parts that were measured before."""
     path = FOLDER / "extract.json"
-    there = json.loads(path.read_text(encoding="utf-8"))["results"] if path.is_file() else {}
-    told = {"command": command(), "made": date.today().isoformat()}
-    results = {**{k: v for k, v in there.items() if isinstance(v, dict)}, part: {**told, **found}}
+    results = json.loads(path.read_text(encoding="utf-8"))["results"] if path.is_file() else {}
+    return {name: found for name, found in results.items() if isinstance(found, dict)}
+
+
+def write(part: str, found: Mapping[str, Any]) -> Path:
+    """Beside the other parts."""
+    told = {} if "runs" in found else {"command": command()}
+    results = there() | {part: {**told, "made": date.today().isoformat(), **found}}
     return record("extract", {**dict(sorted(results.items())), "same_tables": same(results)})
-
-
-def numbers(text: str) -> list[int]:
-    return [int(n) for n in text.split(",")]
 
 
 def main() -> None:
@@ -224,14 +229,16 @@ def main() -> None:
     options = arguments.parse_args()
     data, engine = options.data, options.engine
     known: Mapping[str, Callable[[Path], dict[str, Any]]] = {
-        "series": lambda folder: series(data, folder, engine, numbers(options.counts)),
         "all": lambda folder: everything(data, folder, engine),
         "ravdess": lambda folder: ravdess(data, folder, engine),
         "kills": lambda folder: kills(data, folder, engine, 200, options.kills),
+        **{n: partial(series, data=data, engine=engine, count=int(n)) for n in options.counts.split(",")},
     }
-    for part in options.parts.split(","):
+    parts = options.parts.replace("series", options.counts).split(",")
+    for part in parts:
         with tempfile.TemporaryDirectory() as folder:
-            print(write(f"{part}_{engine}", known[part](Path(folder))))
+            name = "series" if part.isdigit() else part
+            print(write(f"{name}_{engine}", known[part](Path(folder))))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Work spread over workers: who gets what and when, what a death costs; Ray is played by generators."""
 
 import os
+import weakref
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,10 @@ class DiedError(Exception):
     """A worker is gone."""
 
 
+class LostError(Exception):
+    """What was made is gone, with the machine that it was made on."""
+
+
 class TaskError(Exception):
     """What Ray wraps a worker's error in."""
 
@@ -23,31 +28,62 @@ class TaskError(Exception):
         self.cause = cause
 
 
+class Place:
+    """What a worker's first answer waits for."""
+
+
+class Handle:
+    """A worker, as whoever started it has it: when nothing holds it any more, its place is free."""
+
+    def __init__(self, ready: Callable[[], Place], give: Callable[..., Iterator[Any]]) -> None:
+        self.ready = SimpleNamespace(remote=ready)
+        self.make = SimpleNamespace(options=lambda **_: SimpleNamespace(remote=give))
+
+
 class Play:
-    """Ray, as far as it is used: whoever waited longest is next."""
+    """Ray, as far as it is used: whoever waited longest is next; there is room for so many workers."""
 
-    exceptions = SimpleNamespace(RayTaskError=TaskError, RayActorError=DiedError, OutOfMemoryError=DiedError)
+    exceptions = SimpleNamespace(
+        RayTaskError=TaskError,
+        RayActorError=DiedError,
+        OutOfMemoryError=DiedError,
+        ObjectLostError=LostError,
+        NodeDiedError=LostError,
+    )
 
-    def __init__(self, load: Callable[[], Worker[int, tuple[int, ...]]]) -> None:
-        self.load = load
-        self.started = 0
+    def __init__(
+        self, load: Callable[[], Worker[int, tuple[int, ...]]], places: int = 9, stillborn: int = 0
+    ) -> None:
+        self.load, self.places, self.stillborn = load, places, stillborn
+        self.started = self.living = 0
         self.given: list[int] = []
 
     def start(self) -> Any:
         self.started += 1
         worker = self.load()
 
-        def remote(item: int, deadly: Collection[str]) -> Iterator[Any]:
+        def give(item: int, deadly: Collection[str]) -> Iterator[Any]:
             self.given.append(item)
             return worker(item, deadly)
 
-        options = SimpleNamespace(remote=remote)
-        return SimpleNamespace(make=SimpleNamespace(options=lambda **_: options))
+        handle = Handle(Place, give)
+        weakref.finalize(handle, self.leave)
+        return handle
+
+    def leave(self) -> None:
+        self.living -= 1
 
     def wait(self, streams: Sequence[Any], num_returns: int) -> tuple[list[Any], list[Any]]:
-        return [streams[0]], [*streams[1:]]
+        able = [s for s in streams if not isinstance(s, Place) or self.living < self.places]
+        assert able, "all wait for one another"
+        return able[:1], [s for s in streams if s is not able[0]]
 
     def get(self, said: Any) -> Any:
+        if isinstance(said, Place):
+            self.living += 1
+            self.stillborn -= 1
+            if self.stillborn >= 0:
+                raise DiedError
         return said
 
     def results(self, items: Sequence[int], count: int = 2) -> Iterator[tuple[int, tuple[int, ...]]]:
@@ -94,6 +130,49 @@ def test_an_item_whose_worker_died_is_begun_again_by_a_new_one() -> None:
     play = Play(worker(once))
     assert dict(play.results(range(6))) == {n: (0, 1, 2) for n in range(6)}
     assert (play.started, sorted(play.given)) == (4, [0, 1, 1, 2, 3, 4, 4, 5])
+
+
+@pytest.mark.parametrize(("count", "places"), [(2, 1), (5, 2), (3, 3)])
+def test_whoever_finds_no_place_holds_no_item_and_nobody_waits_for_it(count: int, places: int) -> None:
+    play = Play(worker(), places)
+    assert dict(play.results(range(7), count)) == {n: (0, 1, 2) for n in range(7)}
+    assert sorted(play.given) == [*range(7)]
+
+
+def test_with_the_last_item_a_place_that_is_lost_holds_nobody_up() -> None:
+    """A machine goes, and what its worker was at: another worker, who is done, leaves its place for that."""
+    died: list[str] = []
+
+    def goes(part: str) -> bool:
+        play.places = 1 if part == "3.1" else play.places
+        return part == "3.1" and not died and not died.append(part)
+
+    play = Play(worker(goes), places=2)
+    assert dict(play.results(range(4))) == {n: (0, 1, 2) for n in range(4)}
+
+
+def test_what_is_lost_with_its_machine_is_made_again() -> None:
+    lost: list[int] = []
+
+    def load() -> Worker[int, tuple[int, ...]]:
+        def made(item: int, deadly: Collection[str]) -> Iterator[str | tuple[int, ...]]:
+            yield "all of it"
+            if item == 1 and not lost:
+                lost.append(item)
+                raise LostError
+            yield (item,)
+
+        return made
+
+    play = Play(load)
+    assert dict(play.results(range(3))) == {n: (n,) for n in range(3)}
+    assert sorted(play.given) == [0, 1, 1, 2]
+
+
+def test_workers_that_never_come_are_not_begun_for_ever() -> None:
+    assert len(dict(Play(worker(), stillborn=ATTEMPTS - 1).results(range(3)))) == 3
+    with pytest.raises(ValueError, match="die before they begin"):
+        list(Play(worker(), stillborn=ATTEMPTS).results(range(3), count=1))
 
 
 def test_what_workers_die_of_again_and_again_is_left_out_and_nothing_else() -> None:

@@ -35,6 +35,7 @@ def two_workers() -> Iterator[None]:
         ray.init(
             address="local",
             num_cpus=2,
+            num_gpus=1,
             object_store_memory=200 * 2**20,
             include_dashboard=False,
             log_to_driver=False,
@@ -102,6 +103,12 @@ def test_workers_wait_for_whoever_takes_results(tmp_path: Path, monkeypatch: pyt
         pids.add(pid)
     assert taken == 20
     assert 1 <= len(pids) <= 2
+
+
+def test_workers_for_whom_there_is_no_place_hold_nothing_up(tmp_path: Path) -> None:
+    found = list(spread(partial(marking, tmp_path), range(5), workers=3, gpus=1))  # there is one
+    assert sorted(item for item, _ in found) == [*range(5)]
+    assert len({pid for _, pid in found}) == 1
 
 
 def test_what_cannot_be_loaded_is_said_as_one_process_says_it() -> None:

@@ -116,6 +116,11 @@ def _session(address: str | None) -> Iterator[Any]:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **here)
     except ConnectionError as error:
         raise ValueError(f"--address {address}: there is no Ray cluster: {error}") from error
+    except ray.exceptions.AuthenticationError as error:
+        raise ValueError(
+            f"--address {address}: the cluster asks for its token: set RAY_AUTH_MODE=token, and have the "
+            "token of its head in ~/.ray/auth_token"
+        ) from error
     try:
         yield ray
     finally:
@@ -128,29 +133,62 @@ class _Run(Generic[Item, Made]):
     def __init__(self, ray: Any, start: Callable[[], Any], items: Sequence[Item]) -> None:
         self._ray, self._start, self._items = ray, start, items
         self._todo = deque(range(len(items)))
+        self._starting: dict[Any, Any] = {}
         self._running: dict[Any, tuple[Any, int]] = {}
         self._part: dict[int, str] = {}
         self._deaths: Mapping[int, Counter[str]] = {n: Counter() for n in range(len(items))}
+        self._stillborn = 0
+        lost = ray.exceptions
+        self._dead = lost.RayActorError, lost.OutOfMemoryError, lost.ObjectLostError, lost.NodeDiedError
 
     def results(self, count: int) -> Iterator[tuple[Item, Made]]:
         for _ in range(count):
-            self._give(self._start())
-        while self._running:
-            (stream,), _ = self._ray.wait([*self._running], num_returns=1)
-            actor, n = self._running[stream]
-            try:
-                said = self._ray.get(next(stream))
-            except self._ray.exceptions.RayTaskError as error:
-                raise (error.cause if isinstance(error.cause, Exception) else error) from None
-            except (self._ray.exceptions.RayActorError, self._ray.exceptions.OutOfMemoryError):
-                self._died(stream)
+            self._begin()
+        while self._running or self._todo:
+            (told,), _ = self._ray.wait([*self._running, *self._starting], num_returns=1)
+            if told in self._starting:
+                self._began(told)
                 continue
-            if isinstance(said, str):
-                self._part[n] = said
-                continue
-            del self._running[stream]
-            yield self._items[n], said
+            said = self._said(told)
+            if said is None:
+                self._died(told)
+            elif isinstance(said, str):
+                self._part[self._running[told][1]] = said
+            else:
+                actor, n = self._running.pop(told)
+                yield self._items[n], said
+                self._give(actor)
+                del actor  # whoever is let go leaves its place to one that could not be started yet
+
+    def _begin(self) -> None:
+        """A new worker, which has no item before it is there: there may be no place for it, or no more."""
+        actor = self._start()
+        self._starting[actor.ready.remote()] = actor
+
+    def _began(self, told: Any) -> None:
+        actor = self._starting.pop(told)
+        try:
+            self._ray.get(told)
+        except self._dead:
+            self._stillborn += 1
+            self._refuse_if_hopeless(self._stillborn)
+            self._begin()
+        else:
+            self._stillborn = 0
             self._give(actor)
+
+    def _said(self, stream: Any) -> str | Made | None:
+        """The name of a part that is begun, or what was made; None where the worker has died.
+
+        Raises:
+            Exception: what it raised.
+        """
+        try:
+            return self._ray.get(next(stream))
+        except self._ray.exceptions.RayTaskError as error:
+            raise (error.cause if isinstance(error.cause, Exception) else error) from None
+        except self._dead:
+            return None
 
     def _give(self, actor: Any) -> None:
         """The next item to a worker that has none; where there is no more, it is let go."""
@@ -162,13 +200,16 @@ class _Run(Generic[Item, Made]):
             self._running[stream] = actor, n
 
     def _died(self, stream: Any) -> None:
-        """Its item is begun again, first of all, by a new worker."""
+        """Its item is begun again, first of all, by whoever is free."""
         _, n = self._running.pop(stream)
         self._deaths[n][self._part[n]] += 1
-        if self._deaths[n][""] >= ATTEMPTS:
-            raise ValueError("workers die before they begin: is there memory enough for what they load?")
+        self._refuse_if_hopeless(self._deaths[n][""])
         self._todo.appendleft(n)
-        self._give(self._start())
+        self._begin()
+
+    def _refuse_if_hopeless(self, deaths: int) -> None:
+        if deaths >= ATTEMPTS:
+            raise ValueError("workers die before they begin: is there memory enough for what they load?")
 
 
 class Actor:
@@ -178,6 +219,9 @@ class Actor:
         self._load = load
         self._here = here
         self._worker: Worker[Any, Any] | None = None
+
+    def ready(self) -> None:
+        """Done when this worker is there."""
 
     def make(self, item: Any, deadly: Collection[str]) -> Iterator[Any]:
         import torch
