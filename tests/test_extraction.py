@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from doctor_makers import made_meld, sound
 
 from affectline import extraction, files
@@ -262,6 +263,33 @@ def test_where_everything_fails_alike_it_stops(data: Path, tmp_path: Path) -> No
     ):
         extract_table(Job("meld", data, (Hopeless(),)), conversations(data), tmp_path)
     assert not contents(tmp_path)
+
+
+@dataclass(frozen=True)
+class Threads:
+    """On how many threads a network would compute."""
+
+    stream = "audio.threads"
+    shape = ()
+    dtype = np.float32
+    stored = True
+
+    def content(self, conversation: Conversation, index: int) -> str | None:
+        return conversation.utterances[index].id
+
+    def __call__(self, items: Sequence[Item]) -> list[np.ndarray]:
+        return [np.array([torch.get_num_threads()], np.float32) for _ in items]
+
+
+def test_it_runs_on_one_thread_whatever_the_machine_has(data: Path, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        extract_table(Job("meld", data / "meld", (Threads(),)), conversations(data), tmp_path)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert {float(n) for _, found in arrays(tmp_path, "audio.threads") for n in found} == {1.0}
 
 
 def test_what_is_missing_is_an_empty_list_and_no_error(data: Path, tmp_path: Path) -> None:

@@ -34,9 +34,19 @@ class Made:
 
 
 def local(job: Job, pieces: Sequence[Piece]) -> Iterator[tuple[Piece, bytes]]:
-    """One piece after the other, in this process."""
-    for piece in pieces:
-        yield piece, job.parquet([row for part in piece.conversations for row in job.rows(*part)])
+    """One piece after the other, in this process.
+
+    On one thread, as workers on Ray are: a network's last digits hang on how many there are.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for piece in pieces:
+            yield piece, job.parquet([row for part in piece.conversations for row in job.rows(*part)])
+    finally:
+        torch.set_num_threads(threads)
 
 
 def extract_table(
