@@ -160,8 +160,8 @@ def series(folder: Path, data: Path, engine: str, count: int) -> dict[str, Any]:
     return {"streams": STREAMS, "runs": rows, **(linear(rows) if len(rows) > 2 else {})}
 
 
-def everything(data: Path, folder: Path, engine: str) -> dict[str, Any]:
-    return {"streams": ALL, **_clips(data, folder, engine, CLIPS, ALL)}
+def everything(data: Path, folder: Path, engine: str, count: int) -> dict[str, Any]:
+    return {"streams": ALL, **_clips(data, folder, engine, count, ALL)}
 
 
 def ravdess(data: Path, folder: Path, engine: str) -> dict[str, Any]:
@@ -225,11 +225,12 @@ def main() -> None:
     arguments.add_argument("parts", help="of series,all,ravdess,kills", metavar="PART,...")
     arguments.add_argument("--engine", default="local", choices=("local", "ray"))
     arguments.add_argument("--counts", default="100,200,400,800", help="of series")
+    arguments.add_argument("--clips", type=int, default=CLIPS, help="of all")
     arguments.add_argument("--kills", type=int, default=5)
     options = arguments.parse_args()
     data, engine = options.data, options.engine
     known: Mapping[str, Callable[[Path], dict[str, Any]]] = {
-        "all": lambda folder: everything(data, folder, engine),
+        "all": lambda folder: everything(data, folder, engine, options.clips),
         "ravdess": lambda folder: ravdess(data, folder, engine),
         "kills": lambda folder: kills(data, folder, engine, 200, options.kills),
         **{n: partial(series, data=data, engine=engine, count=int(n)) for n in options.counts.split(",")},
