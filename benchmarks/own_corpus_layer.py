@@ -1,9 +1,9 @@
 """What MOSI's polarity needs of `base`: nothing is trained, a logistic regression tells it from what it says.
 
-The rotations are those of benchmarks/own_corpus.py: eight videos, tested on two. Weights are shrunk, by as much
-as gives each of the eight the least log loss when the other seven are learnt from. `seven`: of the log odds of
-the seven labels, with which `mine.base` begins. `valence`: of valence alone. `both`: of the seven, and of
-valence, which is free. `chosen inside`: whichever of these has the least log loss among the eight.
+The rotations are those of benchmarks/own_corpus.py: eight videos, tested on two. Weights are shrunk, by as
+much as gives each of the eight the least log loss when the other seven are learnt from. `seven`: of the log
+odds of the seven labels, with which `mine.base` begins. `valence`: of valence alone. `both`: of the seven,
+and of valence, which is free. `chosen inside`: whichever of these has the least log loss among the eight.
 
 python -m benchmarks.own_corpus_layer [--checkpoint NAME|DIR]
 """
