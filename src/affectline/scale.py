@@ -114,12 +114,10 @@ def _session(address: str | None) -> Iterator[Any]:
     here = {} if address else {"object_store_memory": STORE, "include_dashboard": False}
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **here)
-    except ConnectionError as error:
-        raise ValueError(f"--address {address}: there is no Ray cluster: {error}") from error
-    except ray.exceptions.AuthenticationError as error:
+    except (ConnectionError, ray.exceptions.RayError) as error:
         raise ValueError(
-            f"--address {address}: the cluster asks for its token: set RAY_AUTH_MODE=token, and have the "
-            "token of its head in ~/.ray/auth_token"
+            f"--address {address}: there is no Ray cluster, or it asks for a token: set RAY_AUTH_MODE=token, "
+            f"and have that of its head in ~/.ray/auth_token ({error})"
         ) from error
     try:
         yield ray
