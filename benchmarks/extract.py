@@ -38,7 +38,7 @@ ALL = (
 )
 """With --raw: the second line is words, sound and pictures as they are. Left out: what needs an extra that
 is not installed here, or weights that no package carries."""
-CLIPS = 216
+CLIPS, RECORDINGS = 216, 1200
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -164,8 +164,8 @@ def everything(data: Path, folder: Path, engine: str, count: int) -> dict[str, A
     return {"streams": ALL, **_clips(data, folder, engine, count, ALL)}
 
 
-def ravdess(data: Path, folder: Path, engine: str) -> dict[str, Any]:
-    watched = run(call("ravdess", data, folder / "out", SOUND, engine))
+def ravdess(data: Path, folder: Path, engine: str, count: int) -> dict[str, Any]:
+    watched = run([*call("ravdess", data, folder / "out", SOUND, engine), "--limit", str(count)])
     return {"streams": SOUND, **_of(folder / "out", watched)}
 
 
@@ -226,12 +226,13 @@ def main() -> None:
     arguments.add_argument("--engine", default="local", choices=("local", "ray"))
     arguments.add_argument("--counts", default="100,200,400,800", help="of series")
     arguments.add_argument("--clips", type=int, default=CLIPS, help="of all")
+    arguments.add_argument("--recordings", type=int, default=RECORDINGS, help="of ravdess")
     arguments.add_argument("--kills", type=int, default=5)
     options = arguments.parse_args()
     data, engine = options.data, options.engine
     known: Mapping[str, Callable[[Path], dict[str, Any]]] = {
         "all": lambda folder: everything(data, folder, engine, options.clips),
-        "ravdess": lambda folder: ravdess(data, folder, engine),
+        "ravdess": lambda folder: ravdess(data, folder, engine, options.recordings),
         "kills": lambda folder: kills(data, folder, engine, 200, options.kills),
         **{n: partial(series, data=data, engine=engine, count=int(n)) for n in options.counts.split(",")},
     }
