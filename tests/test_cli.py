@@ -318,6 +318,28 @@ def test_altered_weights_are_found(affectline: Affectline, monkeypatch: pytest.M
     assert "not that of MTCNN pnet" in ran.err
 
 
+def test_weights_of_recognition_are_fetched_where_they_are_asked_for(
+    affectline: Affectline, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import faster_whisper
+
+    asked: list[str] = []
+
+    def fetch(model: str) -> str:
+        if model == "none":
+            raise FileNotFoundError("there is no way to the hub")
+        asked.append(model)
+        return str(tmp_path)
+
+    monkeypatch.setattr(faster_whisper, "download_model", fetch)
+    said = affectline("weights", "--download", "--asr", "tiny", "small")
+    assert (said.code, asked) == (0, ["tiny", "small"])
+    assert f"Whisper's small are in {tmp_path}" in said.err
+    assert affectline("weights", "--asr", "small").code == 2
+    away = affectline("weights", "--download", "--asr", "none")
+    assert (away.code, "'none' could not be fetched (there is no way" in away.err) == (1, True)
+
+
 def test_reading_only_the_beginning_of_what_is_printed_is_no_error() -> None:
     command = f"{sys.executable} -m affectline recipes | true"
     ran = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)

@@ -101,3 +101,14 @@ def test_importing_the_package_loads_no_heavy_library() -> None:
     code = f"import sys, affectline; print([m for m in {heavy!r} if m in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert loaded.strip() == "[]"
+
+
+def test_help_and_errors_load_no_network_library(tmp_path: Path) -> None:
+    broken = tmp_path / "timeline.json"
+    broken.write_text("{")
+    calls = [["--help"], ["analyse"], ["summary", str(broken)]]
+    code = f"from affectline.cli import main; print(*(main(a) for a in {calls}), 'torch' in sys.modules)"
+    code = f"import sys; {code}"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "0 2 1 False"
+    assert str(broken) in run.stderr

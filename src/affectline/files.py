@@ -1,5 +1,6 @@
-"""Files that are written whole or not at all, and paths as seen from another file."""
+"""Files that are written whole or not at all, paths as seen from another file, and why one cannot be used."""
 
+import errno
 import os
 import uuid
 from contextlib import suppress
@@ -39,3 +40,12 @@ def relative_to(path: str | None, file: Path) -> str | None:
         return Path(os.path.relpath(absolute, os.path.realpath(file.parent))).as_posix()
     except ValueError:
         return absolute.as_posix()
+
+
+def reason_of(error: Exception) -> str:
+    """An error in a sentence for the one who can do something about it."""
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        way_out = {errno.ENOSPC: "; make room, or choose another disk with --out"}.get(error.errno or 0, "")
+        return f"{where}{error.strerror}{way_out}"
+    return str(error) or type(error).__name__

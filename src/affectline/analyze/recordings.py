@@ -1,6 +1,5 @@
 """Many recordings: which there are, whose a transcript is, where a timeline goes, what is done already."""
 
-import errno
 import os
 import shutil
 from collections import Counter
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from affectline.exports import FORMATS, export
+from affectline.files import reason_of
 from affectline.media import FileClip
 from affectline.report import write_html
 from affectline.segment import subtitles
@@ -232,12 +232,3 @@ def is_transcript(path: Path) -> bool:
 def sha256_of(path: Path) -> str:
     """Of the bytes of a file, recording or not, in hexadecimal."""
     return FileClip(path).sha256
-
-
-def reason_of(error: Exception) -> str:
-    """An error in a sentence for the one who can do something about it."""
-    if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename else ""
-        way_out = {errno.ENOSPC: "; make room, or choose another disk with --out"}.get(error.errno or 0, "")
-        return f"{where}{error.strerror}{way_out}"
-    return str(error) or type(error).__name__

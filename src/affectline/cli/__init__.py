@@ -23,6 +23,7 @@ from affectline.cli.summary import summary
 from affectline.cli.terminal import say
 from affectline.cli.train import recipes, train
 from affectline.cli.weights import weights
+from affectline.files import reason_of
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "analyze": analyze,
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what reads our output has had enough
         return 1
     except (ValueError, OSError, ImportError) as error:
-        say(f"affectline: {_reason(error)}")
+        say(f"affectline: {reason_of(error)}")
         return 1
     except KeyboardInterrupt:
         say("affectline: interrupted")
@@ -98,9 +99,3 @@ def _help() -> str:
 
 def _first_line(command: Callable[..., int]) -> str:
     return (command.__doc__ or "").partition("\n")[0]
-
-
-def _reason(error: Exception) -> str:
-    from affectline.analyze.recordings import reason_of
-
-    return reason_of(error)

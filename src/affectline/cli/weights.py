@@ -13,6 +13,7 @@ from rich.table import Table
 from tyro.conf import arg
 
 from affectline.cli import terminal
+from affectline.cli.options import UsageError
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Weights:
 def weights(
     *,
     download: Annotated[bool, arg(help_behavior_hint="")] = False,
+    asr: Annotated[tuple[str, ...], arg(metavar="MODEL...", help_behavior_hint="(default: none)")] = (),
     json: Annotated[bool, arg(help_behavior_hint="")] = False,
 ) -> int:
     """List the weights that are installed, their checksums and licences, and what extras would fetch.
@@ -43,13 +45,13 @@ def weights(
 
     Args:
         download: Fetch the text encoder from the hub where the extra `offline` is not installed.
+        asr: With --download, the faster-whisper models to fetch too, such as small (extra `asr`).
         json: Print a JSON list.
     """
+    if asr and not download:
+        raise UsageError("--asr names what --download fetches; give both")
     if download:
-        from affectline.nn.minilm import load_minilm, minilm_folder
-
-        terminal.say(f"the text encoder is in {minilm_folder()}")
-        load_minilm()  # which checks that it is the official one
+        _fetch(asr)
     found = list(_all())
     if json:
         print(to_json.dumps([asdict(one) for one in found], indent=1))
@@ -59,6 +61,16 @@ def weights(
     for one in wrong:
         terminal.say(f"{one.path} has sha256 {one.sha256}, which is not that of {one.name}: install it again")
     return 1 if wrong else 0
+
+
+def _fetch(models: tuple[str, ...]) -> None:
+    from affectline.nn.minilm import load_minilm, minilm_folder
+    from affectline.segment.asr import fetch
+
+    terminal.say(f"the text encoder is in {minilm_folder()}")
+    load_minilm()  # which checks that it is the official one
+    for model in models:
+        terminal.say(f"the weights of Whisper's {model} are in {fetch(model)}")
 
 
 def _all() -> Iterator[Weights]:

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from affectline.segment.speech import RATE
 from affectline.types import Clip, Span, Waveform, Word
 
 LONGEST = 28.0  # seconds given at once: Whisper hears 30
+NEEDS = 'recognising words needs faster-whisper: pip install "affectline[asr]"'
 AROUND = 0.2  # seconds of sound before and after the speech, so that no word is cut
 
 
@@ -49,11 +51,26 @@ class FasterWhisper:
         try:
             from faster_whisper import WhisperModel
         except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                'recognising words needs faster-whisper: pip install "affectline[asr]";'
-                " or give a transcript with --transcript"
-            ) from error
+            raise ModuleNotFoundError(f"{NEEDS}; or give a transcript with --transcript") from error
         return WhisperModel(self.model, device=self.device, compute_type=self.compute_type)
+
+
+def fetch(model: str) -> Path:
+    """The folder of a model's weights, which are fetched from the hub where they are not here yet.
+
+    Raises:
+        ValueError: there is no such model, or it is not here and the hub cannot be reached.
+    """
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        from faster_whisper import download_model
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(NEEDS) from error
+    try:
+        return Path(download_model(model))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise ValueError(f"Whisper's weights {model!r} could not be fetched ({error})") from error
 
 
 def words_of(segments: Iterator[Any] | Sequence[Any]) -> Iterator[Word]:
