@@ -27,7 +27,8 @@ PAUSE, BEGUN = 4, 8  # chunks: of quiet that does not end speech yet, and of the
 BEFORE = 1.0  # seconds that are kept of what was no speech, in which the next utterance may begin
 PAST = 30  # utterances that the next one is judged in the light of
 PICTURES = 5.0  # a second that are kept
-HELD = 20.0  # seconds that pictures and words are kept
+HELD = 20.0  # seconds that pictures and words are kept, and `wait` more: longer than an utterance may be
+WORDS = 10_000  # that are kept
 SIDE = 360  # pixels of the shorter side of pictures that are kept
 NEAR = 0.2  # seconds between a time and the picture that is shown for it
 
@@ -70,7 +71,8 @@ class Live:
         self._from = 0  # the chunk that `_speech` and `_sound` begin with
         self._speech = np.zeros(0, np.float32)
         self._sound: Sound = np.zeros(0, np.float32)
-        self._words: deque[tuple[Word, str | None]] = deque()
+        self._held = HELD + wait
+        self._words: deque[tuple[Word, str | None]] = deque(maxlen=WORDS)
         self._shown: deque[_Shown] = deque()
         self._lock = Lock()
         self._looked = -np.inf
@@ -89,10 +91,10 @@ class Live:
         return self._ended(np.inf)
 
     def say(self, words: Sequence[Word], speaker: str | None = None) -> None:
-        """Words with their times, in seconds since the beginning, and who says them."""
-        self._words += [(word, speaker) for word in words]
-        while self._words and (span := self._words[0][0].span) and span.end < self.seconds - HELD:
-            self._words.popleft()
+        """Words with their times, in seconds since the beginning, and who says them; they may come early."""
+        late = self.seconds - self._held
+        new = [*self._words, *((word, speaker) for word in words)]
+        self._words = deque((one for one in new if (span := one[0].span) and span.end >= late), maxlen=WORDS)
 
     def see(self, time: float, picture: Picture) -> None:
         """A picture, RGB and upright, at a time in seconds; no more than 5 a second are looked at."""
@@ -105,7 +107,7 @@ class Live:
             if last is not None and last.picture.shape != small.shape:
                 self._shown.clear()
             self._shown.append(_Shown(time, small, box, landmarks))
-            while self._shown[0].time < time - HELD:
+            while self._shown[0].time < time - self._held:
                 self._shown.popleft()
 
     def _face(

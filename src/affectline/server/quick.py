@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from affectline.types import Word
 
 PIXELS = 4096 * 4096  # of a picture in a stream
+AHEAD = 20.0  # seconds that a picture may be before the sound
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class _Answers:
                 case "hear":
                     return {"utterances": live.hear(sound(content, question["format"]))}
                 case "see":
-                    live.see(question["time"], picture(content))
+                    _see(live, question["time"], content)
                 case "say":
                     live.say(_words(question["words"]), question["speaker"])
                 case _:
@@ -125,6 +126,14 @@ def _words(listed: Sequence[Mapping[str, Any]]) -> "list[Word]":
         return [Word(word["text"], Span(word["start"], word["end"])) for word in listed]
     except ValueError as error:
         raise WrongError(f"words: {error}") from error
+
+
+def _see(live: "Live", time: float, content: bytes) -> None:
+    """One of a time to come would have all others left out until then."""
+    if time > live.seconds + AHEAD:
+        heard = f"{live.seconds:g} s of sound came so far"
+        raise WrongError(f"a picture is of {time:g} s, but {heard}: times are seconds since the beginning")
+    live.see(time, picture(content))
 
 
 def picture(content: bytes) -> "UInt8[np.ndarray, 'height width 3']":

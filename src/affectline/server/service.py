@@ -73,6 +73,39 @@ class Service:
     _streams: int = 0
     _lock: Lock = field(default_factory=Lock)
 
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        jobs: Jobs,
+        make: Callable[[], Work],
+        studio: Callable[[], Answer],
+        blurring: Callable[[], Answer],
+    ) -> "Service":
+        """With what makes its work, what answers those who look, and what blurs; see `create_app`."""
+        helper = Helper(Quick(dict(settings.checkpoints), settings.device))
+        return cls(
+            settings=settings,
+            jobs=jobs,
+            pool=Pool(jobs, make, settings.limits, workers=settings.workers),
+            helper=helper,
+            views=Views(jobs, helper, Helper(studio)),
+            blurs=Blurs(jobs, blurring, settings.limits.seconds),
+        )
+
+    def start(self, ready: bool) -> None:
+        """Take up the queue. `ready`: load the first checkpoint for those who will look."""
+        self.pool.start()
+        if ready:
+            first = next(iter(self.settings.checkpoints))
+            self.helper.ask({"do": "load", "lane": "timelines", "checkpoint": first})
+
+    def stop(self) -> None:
+        """End all processes; jobs that run go back into the queue."""
+        for part in (self.views, self.blurs, self.helper, self.pool):
+            part.stop()
+        self.jobs.close()
+
     @property
     def limits(self) -> Limits:
         return self.settings.limits
@@ -210,47 +243,45 @@ def create_app(
     people see in a browser, which only one app of a process can have. `ready`: start the helper at once, and
     not when it is asked first.
     """
-    from affectline.server import editing, stream, summaries
-    from affectline.server.api import PREFIX, described, router
-
     analysis = Analysis(dict(settings.checkpoints), settings.device, settings.limits.length)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        opened = jobs or Jobs(settings.data)
-        pool = Pool(opened, make or analysis, settings.limits, workers=settings.workers)
-        helper = Helper(Quick(dict(settings.checkpoints), settings.device))
-        views = Views(opened, helper, Helper(studio or Studio(analysis)))
-        blurs = Blurs(opened, blurring or Blurring(settings.device), settings.limits.seconds)
-        app.state.service = Service(settings, opened, pool, helper, views, blurs)
+        service = Service.of(
+            settings,
+            jobs or Jobs(settings.data),
+            make or analysis,
+            studio or Studio(analysis),
+            blurring or Blurring(settings.device),
+        )
+        app.state.service = service
         if page:
-            serve(app.state.service)
-        pool.start()
-        if ready:
-            helper.ask({"do": "load", "lane": "timelines", "checkpoint": next(iter(settings.checkpoints))})
+            serve(service)
+        service.start(ready)
         try:
             yield
         finally:
-            views.stop()
-            blurs.stop()
-            helper.stop()
-            pool.stop()
-            opened.close()
+            service.stop()
+
+    return _routed(settings, life, page)
+
+
+def _routed(settings: Settings, life: Callable[[FastAPI], Any], page: bool) -> FastAPI:
+    """The app with all that it answers, and the guard in front."""
+    from affectline.server import api, editing, stream, summaries
 
     app = FastAPI(
         title="affectline",
         version=__version__,
         description=NOTICE,
         lifespan=life,
-        openapi_url=f"{PREFIX}/openapi.json",
+        openapi_url=f"{api.PREFIX}/openapi.json",
         docs_url=None,  # its pages load scripts from elsewhere
         redoc_url=None,
         telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
     )
-    app.include_router(router)
-    app.include_router(stream.router)
-    app.include_router(editing.router)
-    app.include_router(summaries.router)
+    for part in (api, stream, editing, summaries):
+        app.include_router(part.router)
     if page:
         mount(app, settings.data)
     install(app)
@@ -258,7 +289,7 @@ def create_app(
     openapi = app.openapi
 
     def describe() -> dict[str, Any]:
-        return described(openapi(), settings) if app.openapi_schema is None else app.openapi_schema
+        return api.described(openapi(), settings) if app.openapi_schema is None else app.openapi_schema
 
     app.openapi = describe  # pyright: ignore[reportAttributeAccessIssue]
     return app
