@@ -97,6 +97,10 @@ def test_the_summary_says_what_the_api_says(page: Any, address: str, jobs: list[
 
 
 def test_two_recordings_are_compared_on_the_page(page: Any, address: str, jobs: list[str]) -> None:
+    edit = {"kind": "rename", "speaker": "S1", "name": "Ada"}
+    for job in jobs[:2]:
+        url = f"{address}{BASE}/jobs/{job}/corrections"
+        httpx2.post(url, json={"version": 0, "edit": edit}, timeout=60).raise_for_status()
     page.goto(f"{address}/summary/{jobs[0]}")
     page.get_by_role("combobox", name="Compare with").click()
     page.get_by_role("option", name="friday").click()
@@ -109,6 +113,12 @@ def test_two_recordings_are_compared_on_the_page(page: Any, address: str, jobs: 
         assert f"{round(100 * one['difference']):+d} points" in rows.nth(n).text_content()
         assert ("finding" in (rows.nth(n).get_attribute("class") or "")) == ((one["adjusted"] or 1) <= 0.05)
     assert "<b>friday.mp4" in page.locator(".compared thead").text_content()  # a name is no HTML
+    page.get_by_role("combobox", name="Whose utterances").click()
+    page.get_by_role("option", name="Ada").click()
+    page.wait_for_url("**&speaker=Ada")
+    page.get_by_text("The difference, of Ada alone").wait_for()
+    alone = said(address, f"{jobs[0]}/summary?other={jobs[1]}&speaker=Ada")["comparison"]
+    assert f"n = {alone['answered'][0]}" in page.locator(".compared thead").text_content()
     page.goto(f"{address}/summary/{jobs[0]}?other={jobs[2]}")
     page.get_by_text("the second recording has no utterance").wait_for()
 

@@ -14,7 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 from service_makers import BASE, ended, send, service
 
-from affectline.server.jobs import Jobs
+from affectline.server.jobs import GONE, Jobs
 from affectline.timeline import Timeline
 
 FACE = "data:image/jpeg;base64,AAAA"
@@ -128,3 +128,25 @@ def test_exports_hold_no_picture_of_a_face_unless_they_are_asked_to(client: Test
         assert archive.read("mine/talk.blurred.mp4") == b"blurred: speech"
         rows = csv.DictReader(io.StringIO(archive.read("mine/utterances.csv").decode()))
         assert {row["clip"] for row in rows} == {"talk.blurred.mp4"}
+
+
+def test_nothing_of_a_recording_is_shown_that_may_not_be_read_any_more(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    path = tmp_path / "in" / "talk.mp4"
+    path.write_bytes(b"speech")
+    with service(tmp_path / "data", allow=(tmp_path / "in",)) as client:
+        done = ended(client, client.post(f"{BASE}/jobs", json={"path": str(path)}).json())
+        address = f"{BASE}/jobs/{done['id']}"
+        assert ask(client, done).content == b"blurred: speech"
+        path.write_bytes(b"sleep 20")
+        waiting = client.post(f"{address}/rerun", json={"modalities": ["text"]}).json()
+    with service(tmp_path / "data", allow=()) as client:
+        assert ended(client, waiting)["state"] == "failed"
+        for part in ("recording", "recording?blurred=true", "corpus", "corpus?blurred=true"):
+            refused = client.get(f"{address}/{part}")
+            assert (refused.status_code, refused.json()["detail"]) == (410, GONE)
+        said = client.get(f"{address}/results/json").json()["utterances"][0]["id"]
+        for part in ("rerun", f"utterances/{said}/why"):
+            assert client.post(f"{address}/{part}", json={}).status_code == 410
+        assert client.delete(address).status_code == 204
+    assert path.is_file()

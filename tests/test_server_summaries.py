@@ -9,6 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from service_makers import BASE, ended, send, service
 
+from affectline.server import service as service_module
 from affectline.summary import document, summarise
 from affectline.timeline import Timeline
 
@@ -84,6 +85,38 @@ def test_two_recordings_are_compared(client: TestClient, done: str, second: str)
     assert all(one["p"] is None or 0 < one["p"] <= 1 for one in found["comparison"]["labels"])
     n = [found["everyone"]["answered"], found["other"]["everyone"]["answered"]]
     assert found["comparison"]["answered"] == n
+
+
+def test_a_summary_is_made_once_for_each_version(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Timeline] = []
+    monkeypatch.setattr(service_module, "summarise", lambda t: made.append(t) or summarise(t))
+    id = ended(client, send(client, "talk 30 5"))["id"]
+    first = summary(client, id).json()
+    assert summary(client, id).json() == first
+    assert len(made) == 1
+    edit = {"kind": "rename", "speaker": first["speakers"][0]["id"], "name": "Zoe"}
+    for n, (what, asked) in enumerate((("", {"edit": edit}), ("/undo", {}))):
+        address = f"{BASE}/jobs/{id}/corrections{what}"
+        assert client.post(address, json={"version": n, **asked}).status_code == 200
+        assert (summary(client, id).json() == first) == (n == 1)
+    client.delete(f"{BASE}/jobs/{id}")
+    refused(summary(client, id), 404)
+
+
+def test_one_person_in_two_recordings(client: TestClient) -> None:
+    one, two = (ended(client, send(client, words))["id"] for words in ("talk 50 6", "talk 40 7"))
+    for id, speaker in ((one, "S1"), (two, "S2")):
+        edit = {"kind": "rename", "speaker": speaker, "name": "Ada"}
+        answer = client.post(f"{BASE}/jobs/{id}/corrections", json={"version": 0, "edit": edit})
+        assert answer.status_code == 200, answer.text
+    found = summary(client, one, other=two).json()
+    known = [{x["name"]: x["answered"] for x in of["speakers"]} for of in (found, found["other"])]
+    compared = summary(client, one, other=two, speaker="Ada").json()["comparison"]
+    assert (compared["speaker"], compared["answered"]) == ("Ada", [known[0]["Ada"], known[1]["Ada"]])
+    assert compared["answered"] != found["comparison"]["answered"]
+    assert found["comparison"]["speaker"] is None
+    refused(summary(client, one, other=two, speaker="S2"), 409, "speaker: nobody is called 'S2'")
+    refused(summary(client, one, speaker="Ada"), 422, "say with which `other`")
 
 
 def test_what_cannot_be_summed_up_is_said(client: TestClient, done: str) -> None:

@@ -13,7 +13,7 @@ from summary_makers import LABELS, dialogue, lasting, later, told
 from affectline.summary import Order, compare, document, permutations, shares, summarise
 from affectline.summary.order import GAP, TOO_FEW, TOO_RARE, following, transitions
 from affectline.summary.permutations import LEAST_PAIRS, PERMUTATIONS, adjusted, drawn, two_sided
-from affectline.timeline import Timeline
+from affectline.timeline import Speaker, Timeline
 from affectline.types import Span
 
 
@@ -258,6 +258,24 @@ def test_a_difference_of_two_recordings_is_found() -> None:
     assert 0.2 < anger.difference < 0.6
     assert (back.label, back.difference) == ("anger", -anger.difference)
     assert sum(label.utterances[0] for label in found.values()) == 100
+
+
+def test_one_person_is_compared_with_themselves() -> None:
+    first, second = angrier(0.5, 100, 0, "a"), angrier(0.1, 100, 1, "b")
+    others = (Speaker("Ada", "Zoe"), Speaker("Ben", "Ada"))
+    swapped = [replace(u, speaker="Ben") for u in second.utterances]
+    calm = [replace(u, id=f"calm {u.id}", emotions=("joy",)) for u in second.utterances]
+    mixed = replace(second, speakers=others, utterances=(*swapped, *calm))
+    alone, all_of_them = compare(first, second), compare(first, mixed)
+    found = compare(first, mixed, "Ada")
+    assert (found.speaker, found.answered, found.labels) == ("Ada", (100, 100), alone.labels)
+    assert all_of_them.answered == (100, 200)
+    with pytest.raises(ValueError, match=r"nobody is called 'Ben'.*there: Zoe, Ada"):
+        compare(mixed, mixed, "Ben")
+    said = tuple(replace(u, speaker="S1") for u in first.utterances)
+    unknown = replace(first, speakers=(Speaker("S1"),), utterances=said)  # elsewhere S1 is another person
+    with pytest.raises(ValueError, match="there: nobody has a name"):
+        compare(unknown, unknown, "S1")
 
 
 def test_why_two_recordings_are_not_tested() -> None:

@@ -17,6 +17,7 @@ def summary(
     other: Annotated[Positional[Path | None], arg(metavar="OTHER", help_behavior_hint="")] = None,
     /,
     *,
+    speaker: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None,
     json: Annotated[bool, arg(help_behavior_hint="")] = False,
     markdown: Annotated[bool, arg(help_behavior_hint="")] = False,
 ) -> int:
@@ -33,6 +34,7 @@ def summary(
     Args:
         timeline: A timeline.json of `affectline analyze`, or its folder.
         other: Another one to compare with.
+        speaker: Compare what one speaker says who is called so in both.
         json: Print the summary as JSON.
         markdown: Print the tables as Markdown.
     """
@@ -41,8 +43,10 @@ def summary(
 
     if json and markdown:
         raise UsageError("--json and --markdown: give one of them")
+    if speaker is not None and other is None:
+        raise UsageError("--speaker is for a comparison; give another timeline too")
     found = [summarise(Timeline.read(_file(path))) for path in (timeline, other) if path is not None]
-    said = document(*found)
+    said = document(*found, speaker=speaker)
     if json:
         print(to_json.dumps(said, ensure_ascii=False, allow_nan=False))
         return 0
@@ -136,7 +140,8 @@ def _comparison(said: Mapping[str, Any]) -> Shown:
         ]
         for label in comparison["labels"]
     ]
-    title = f"the difference; {comparison['reason']}" if comparison["reason"] else "the difference"
+    title = f"the difference, of {comparison['speaker']}" if comparison["speaker"] else "the difference"
+    title = f"{title}; {comparison['reason']}" if comparison["reason"] else title
     return Shown(title, ["utterances", first, second, "difference", "p", "adjusted"], rows)
 
 

@@ -13,7 +13,6 @@ from fastapi.sse import EventSourceResponse, format_sse_event
 from affectline import __version__
 from affectline.server import intake, jobs, schemas
 from affectline.server.blurs import Making
-from affectline.server.limits import NotAllowedError, allowed
 from affectline.server.problems import RESPONSES, Problem
 from affectline.server.results import (
     CONTENT,
@@ -103,6 +102,7 @@ def delete(id: str, service: Here) -> None:
         service.pool.remove(id)
     except KeyError as error:
         raise unknown() from error
+    service.summary.cache_clear()
 
 
 @router.post("/jobs/{id}/cancel", summary="End a job that is queued or runs")
@@ -132,6 +132,7 @@ async def rerun(id: str, request: Request, response: Response, service: Here) ->
 def again(service: Service, id: str, changes: schemas.Changes) -> Job:
     """Queue another analysis of the same recording; raises Problem where it cannot be made."""
     job = _job(service, id)
+    service.recording(job)
     asked = changes.model_dump(exclude_unset=True)
     asked = {k: v for k, v in asked.items() if v is not None or k in schemas.NULLABLE}
     options = service.checked(schemas.Options(**{**job.options, **asked}))
@@ -267,15 +268,8 @@ def recording(id: str, service: Here, blurred: schemas.Blurred = False) -> Respo
     if blurred:
         copy = service.blurs.look(job)
         return FileResponse(copy, media_type="video/mp4") if isinstance(copy, Path) else making(copy)
-    given = job.given
-    path = given.recording
-    try:
-        there = path.is_file() if given.uploaded else allowed(str(path), service.settings.allow) == path
-    except NotAllowedError:
-        there = False
-    if not there:
-        raise Problem(410, "the recording is no longer where it was")
-    kind = mimetypes.guess_type(given.name)[0] or ""
+    path = service.recording(job)
+    kind = mimetypes.guess_type(job.given.name)[0] or ""
     media = kind if kind.startswith(("audio/", "video/")) else "application/octet-stream"
     return FileResponse(path, media_type=media)
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from affectline.server.helper import Answer, Helper, HelperError, Question
 from affectline.server.jobs import Job, Jobs
+from affectline.server.limits import NotAllowedError
 from affectline.server.pool import task_of
 from affectline.server.problems import Problem
 from affectline.server.worker import told
@@ -51,8 +52,13 @@ class Blurs:
         """The copy, or how far it is; it is begun with the first look.
 
         Raises:
-            Problem: it could not be made; another look begins again.
+            Problem: it could not be made; another look begins again. Or its recording may not be read any
+                more: then what was made of it is not shown either.
         """
+        try:
+            self.jobs.readable(job.given)
+        except NotAllowedError as error:
+            raise Problem(410, str(error)) from error
         path = self._path(job)
         with self._lock:
             if path.is_file():

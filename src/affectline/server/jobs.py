@@ -23,6 +23,9 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
+from affectline.server.limits import NotAllowedError, allowed
+
+GONE = "the recording is no longer where it was, or this server may not read it any more"
 RESTARTS = 10
 """Servers that may end while a job runs, until it is taken as what ended them."""
 
@@ -91,13 +94,15 @@ class Job:
 class Jobs:
     """All jobs of a data folder, which is made where it is absent. Safe to be used by several threads.
 
+    `roots`: folders that recordings may be named in, as the operator has it today; None: any.
+
     Raises:
         ValueError: another server uses the folder.
         OSError: it cannot be written to.
     """
 
-    def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder).resolve()
+    def __init__(self, folder: Path | str, roots: Sequence[Path] | None = None) -> None:
+        self.folder, self.roots = Path(folder).resolve(), roots
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # recordings of people: nobody else's
         for name in ("incoming", "recordings"):
             (self.folder / name).mkdir(mode=0o700, exist_ok=True)
@@ -115,6 +120,23 @@ class Jobs:
             self._db.execute(f"PRAGMA {pragma}")
         self._db.executescript(SCHEMA)
         self._recover()
+
+    def readable(self, given: Given) -> None:
+        """Whether a recording may be read, and what was made of it be shown: one that was named by its path
+        only as long as the path leads to it, and under a folder that may be read.
+
+        Raises:
+            NotAllowedError: it may not.
+        """
+        if given.uploaded or self.roots is None:
+            return
+        try:
+            named = [path for path in (given.recording, given.transcript) if path is not None]
+            there = all(allowed(str(path), self.roots) == path for path in named)
+        except NotAllowedError:
+            there = False
+        if not there:
+            raise NotAllowedError(GONE)
 
     def close(self) -> None:
         with self._thread:

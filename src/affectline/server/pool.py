@@ -16,7 +16,7 @@ from typing import Any
 
 from affectline.server import worker
 from affectline.server.jobs import Job, Jobs, State
-from affectline.server.limits import Limits
+from affectline.server.limits import Limits, NotAllowedError
 
 logger = logging.getLogger(__name__)
 
@@ -178,6 +178,8 @@ class _Slot:
                 self._watch(job)
         except KeyError:
             pass  # removed meanwhile
+        except NotAllowedError as error:
+            self.pool.jobs.finish(job.id, State.FAILED, str(error))
         finally:
             self.job = self.progress = None
             self.released.set()
@@ -263,8 +265,13 @@ class _Slot:
 
 
 def task_of(job: Job, jobs: Jobs) -> dict[str, Any]:
-    """A job as a process is told it; see `worker.Task`."""
+    """A job as a process is told it; see `worker.Task`.
+
+    Raises:
+        NotAllowedError: its recording may not be read any more.
+    """
     given = job.given
+    jobs.readable(given)
     return {
         "job": job.id,
         "name": given.name,

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
@@ -16,8 +17,8 @@ from affectline.server.app import mount, serve
 from affectline.server.blurs import Blurring, Blurs
 from affectline.server.guard import Guard
 from affectline.server.helper import Answer, Helper, HelperError
-from affectline.server.jobs import Job, Jobs, State
-from affectline.server.limits import Limits
+from affectline.server.jobs import GONE, Job, Jobs, State
+from affectline.server.limits import Limits, NotAllowedError
 from affectline.server.pool import Pool
 from affectline.server.problems import Problem, install
 from affectline.server.quick import Quick
@@ -26,7 +27,11 @@ from affectline.server.schemas import Options
 from affectline.server.studio import Studio
 from affectline.server.views import Views
 from affectline.server.worker import Work
+from affectline.summary import Summary, summarise
 from affectline.timeline import Timeline
+
+SUMMARIES = 16
+"""That are kept in memory."""
 
 EXPLAINING = ("captum", "skimage")
 """What the extra "explain" brings."""
@@ -72,6 +77,9 @@ class Service:
     _coming: int = 0
     _streams: int = 0
     _lock: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        self.summary = lru_cache(SUMMARIES)(self._summary)
 
     @classmethod
     def of(
@@ -169,6 +177,20 @@ class Service:
             raise Problem(409, f"the job is {job.state}, so there is no result{why}")
         return job
 
+    def recording(self, job: Job) -> Path:
+        """Where a recording lies; raises Problem where it is gone, or may not be read any more."""
+        try:
+            self.jobs.readable(job.given)
+        except NotAllowedError as error:
+            raise Problem(410, str(error)) from error
+        if not job.given.recording.is_file():
+            raise Problem(410, GONE)
+        return job.given.recording
+
+    def _summary(self, id: str, version: int) -> Summary:
+        """Of an analysis with its corrections, as they are in a version: it takes 2 s for an hour of talk."""
+        return summarise(self.views.timeline(id))
+
     def timeline(self, id: str) -> Timeline:
         """The timeline of a job, whose recording is called as the client called it; else raises Problem."""
         job = self.completed(id)
@@ -249,7 +271,7 @@ def create_app(
     async def life(app: FastAPI) -> AsyncIterator[None]:
         service = Service.of(
             settings,
-            jobs or Jobs(settings.data),
+            jobs or Jobs(settings.data, settings.allow),
             make or analysis,
             studio or Studio(analysis),
             blurring or Blurring(settings.device),
@@ -316,7 +338,7 @@ def run(
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family, backlog=128) as listening:
-        app = create_app(settings, make, Jobs(settings.data), page=True, ready=make is None)
+        app = create_app(settings, make, Jobs(settings.data, settings.allow), page=True, ready=make is None)
         name = f"[{host}]" if ":" in host else host
         say(NOTICE)
         at = f"http://{name}:{listening.getsockname()[1]}"

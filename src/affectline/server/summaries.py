@@ -10,7 +10,7 @@ from affectline.server.api import PREFIX, Here
 from affectline.server.jobs import Job, State
 from affectline.server.problems import RESPONSES, Problem
 from affectline.server.service import Service
-from affectline.summary import Summary, beside, document, summarise
+from affectline.summary import Summary, beside, document
 from affectline.timeline import Timeline
 
 MOST = 8
@@ -53,12 +53,14 @@ def summary(
     id: str,
     service: Here,
     other: Annotated[str | None, Query(description="The id of an analysis to compare with.")] = None,
+    speaker: Annotated[
+        str | None, Query(description="Compare what one who is called so says in both.", max_length=200)
+    ] = None,
 ) -> Summed:
     """Shares, transitions, what follows what, each with n and a permutation test; with `other` the difference
     of both. It speaks of what is perceived, not of causes.
     """
-    found = (summed(service, id), None if other is None else summed(service, other, "other"))
-    return Summed(**document(*found))
+    return Summed(**compared(service, id, other, speaker)[0])
 
 
 @router.get("/beside", summary="What several checkpoints say of the recording")
@@ -79,6 +81,23 @@ def by_several(
     return Beside(**side_by_side(service, id, other))
 
 
+def compared(
+    service: Service, id: str, other: str | None, speaker: str | None
+) -> tuple[dict[str, Any], list[Timeline]]:
+    """The document of `affectline.summary`, and the timelines that it is of.
+
+    Raises:
+        Problem: an analysis is not there, or not completed, or nobody is called so in both.
+    """
+    if speaker is not None and other is None:
+        raise Problem(422, "speaker: it is for a comparison; say with which `other`")
+    found = [summed(service, id), *([] if other is None else [summed(service, other, "other")])]
+    try:
+        return document(*found, speaker=speaker), [one.timeline for one in found]
+    except ValueError as error:
+        raise Problem(409, f"speaker: {error}") from error
+
+
 def summed(service: Service, id: str, which: str = "") -> Summary:
     """The summary of an analysis with its corrections.
 
@@ -86,7 +105,7 @@ def summed(service: Service, id: str, which: str = "") -> Summary:
         Problem: there is no such analysis, or it is not completed; `which`: what the client calls it.
     """
     try:
-        return summarise(service.views.timeline(id))
+        return service.summary(id, service.views.log(id).version)
     except Problem as problem:
         said = f"{which}: {problem.detail}" if which else problem.detail
         raise Problem(problem.status_code, said) from problem

@@ -19,7 +19,8 @@ from affectline.corrections import HEARD, Edit, asks_again, checked, shown, spok
 from affectline.files import atomic_write
 from affectline.server.corpus import write_zip
 from affectline.server.helper import Helper, HelperError
-from affectline.server.jobs import Job, Jobs, State
+from affectline.server.jobs import GONE, Job, Jobs, State
+from affectline.server.limits import NotAllowedError
 from affectline.server.pool import task_of
 from affectline.server.problems import Problem
 from affectline.server.results import seen_in, timeline_of
@@ -161,9 +162,11 @@ class Views:
         log = self._log(job)
         timeline = self._timeline(job, None, log.edits)
         try:
+            if timeline.timed:
+                self.jobs.readable(job.given)
             write_zip(path, timeline, log.edits, (copy or job.given.recording) if timeline.timed else None)
-        except FileNotFoundError as error:
-            raise Problem(410, "the recording is no longer where it was") from error
+        except (NotAllowedError, FileNotFoundError) as error:
+            raise Problem(410, GONE) from error
 
     def _job(self, id: str) -> Job:
         try:
@@ -248,6 +251,8 @@ class Views:
             self._rest.cancel()
         try:
             return self.studio.answer({**task_of(job, self.jobs), **question})
+        except NotAllowedError as error:
+            raise Problem(410, str(error)) from error
         except HelperError as error:
             raise Problem(409, str(error)) from error
         finally:

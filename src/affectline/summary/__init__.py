@@ -73,12 +73,17 @@ def summarise(timeline: Timeline) -> Summary:
     )
 
 
-def document(summary: Summary, other: Summary | None = None) -> dict[str, Any]:
-    """The summary as plain dictionaries and lists; of two also "other" and "comparison"."""
+def document(summary: Summary, other: Summary | None = None, *, speaker: str | None = None) -> dict[str, Any]:
+    """The summary as plain dictionaries and lists; of two also "other" and "comparison", of a speaker alone
+    where one is named.
+
+    Raises:
+        ValueError: nobody is called so in one of them.
+    """
     found = _one(summary)
     if other is not None:
         found["other"] = _one(other)
-        found["comparison"] = asdict(compare(summary.timeline, other.timeline))
+        found["comparison"] = asdict(compare(summary.timeline, other.timeline, speaker))
     return found
 
 

@@ -1,5 +1,6 @@
 """Two recordings beside each other: of how much of what was said each emotion is."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,8 +17,9 @@ from affectline.summary.permutations import (
     tested,
 )
 from affectline.summary.shares import NONE
-from affectline.timeline import Timeline
+from affectline.timeline import Speaker, Timeline
 
+UNKNOWN = re.compile(r"S\d+")
 LEAST = LEAST_PAIRS
 """Answered utterances of each recording below which nothing is tested."""
 
@@ -46,7 +48,8 @@ class Compared:
 class Comparison:
     """`answered`: utterances of each, n. `left_out`: labels that only one of the checkpoints knows.
 
-    `reason`: why nothing was tested. `notes`: why a difference may be none of the recordings.
+    `reason`: why nothing was tested. `notes`: why a difference may be none of the recordings. `speaker`: who
+    alone was compared; None: all.
     """
 
     answered: tuple[int, int]
@@ -54,14 +57,20 @@ class Comparison:
     left_out: tuple[str, ...]
     reason: str | None
     notes: tuple[str, ...]
+    speaker: str | None = None
 
 
-def compare(first: Timeline, second: Timeline) -> Comparison:
-    """The shares of all speakers together, over the labels that both have.
+def compare(first: Timeline, second: Timeline, speaker: str | None = None) -> Comparison:
+    """The shares of all speakers together, or of one who is in both, over the labels that both have.
 
     The null hypothesis: it does not matter which recording an utterance is of. Blocks of `BLOCK` utterances
     that follow one another change recordings, as moods last; those left over at the end of each stay.
+
+    Raises:
+        ValueError: nobody is called so in one of them.
     """
+    if speaker is not None:
+        first, second = (said_by(timeline, speaker) for timeline in (first, second))
     names = [name for name in first.labels if name in second.labels]
     shown = [_labels(timeline, names) for timeline in (first, second)]
     counts = [labels.sum(axis=0).tolist() for labels in shown]
@@ -71,7 +80,32 @@ def compare(first: Timeline, second: Timeline) -> Comparison:
     if reason is None:
         found = _with_p(found, shown)
     left_out = [name for name in (*first.labels, *second.labels) if name not in names]
-    return Comparison(n, tuple(found), tuple(left_out), reason, _notes(first, second, reason is None))
+    notes = _notes(first, second, reason is None)
+    return Comparison(n, tuple(found), tuple(left_out), reason, notes, speaker)
+
+
+def said_by(timeline: Timeline, name: str) -> Timeline:
+    """What a speaker says who is called so.
+
+    Raises:
+        ValueError: nobody is, or two are.
+    """
+    ids = [one.id for one in timeline.speakers if _known(one) and one.label == name]
+    if len(ids) != 1:
+        known = ", ".join(names(timeline)) or "nobody has a name"
+        how_many = "nobody" if not ids else "more than one speaker"
+        raise ValueError(f"{how_many} is called {name!r:.80} in {timeline.source.path}; there: {known}")
+    return replace(timeline, utterances=tuple(u for u in timeline.utterances if u.speaker == ids[0]))
+
+
+def names(timeline: Timeline) -> list[str]:
+    """What speakers are called, by a transcript or a correction."""
+    return [one.label for one in timeline.speakers if _known(one)]
+
+
+def _known(speaker: Speaker) -> bool:
+    """S1 is no name: elsewhere it is another person."""
+    return speaker.name is not None or not UNKNOWN.fullmatch(speaker.id)
 
 
 def _labels(timeline: Timeline, names: Sequence[str]) -> Bool[np.ndarray, "utterance label"]:

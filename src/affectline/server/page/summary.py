@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 from nicegui import ui
@@ -15,7 +16,7 @@ from affectline.server import summaries
 from affectline.server.jobs import Job, State
 from affectline.server.page import parts
 from affectline.server.problems import Problem
-from affectline.summary import document
+from affectline.summary.comparison import names
 
 NOT_KNOWN = "\N{EN DASH}"
 SHOWN = 200  # other analyses to choose from, the newest
@@ -26,20 +27,22 @@ def register() -> None:
     ui.page("/summary/{id}")(_page)
 
 
-async def _page(id: str, other: str | None = None) -> None:
+async def _page(id: str, other: str | None = None, speaker: str | None = None) -> None:
     job = await parts.completed(id)
     if job is None:
         return
     with parts.frame(f"Summary of {job.given.name}"):
         ui.link("The analysis", f"/analysis/{id}")
         await _others(id, other)
-    said = ui.label("Dealing out the emotions some thousand times ...").classes("state")
+        if other is not None:
+            await _speakers(id, other, speaker)
+    said = ui.label("Dealing out the emotions some thousand times ...").classes("state lone")
     said.props("role=status aria-live=polite")
     box = ui.element("div").classes("summary")
 
     async def fill() -> None:
         try:
-            content = await to_thread(_content, id, other)
+            content = await to_thread(_content, id, other, speaker)
         except Problem as problem:
             said.text = parts.sentence(problem)
             return
@@ -67,18 +70,36 @@ async def _others(id: str, chosen: str | None) -> None:
     select.set_enabled(bool(names))
 
 
+async def _speakers(id: str, other: str, chosen: str | None) -> None:
+    """Whose utterances are compared: everyone's, or those of one who has a name in both."""
+    try:
+        both = [await to_thread(parts.here().views.timeline, one) for one in (id, other)]
+    except Problem:
+        return  # which is said below
+    first, second = (names(timeline) for timeline in both)
+    known = [name for name in first if name in second]
+    address = f"/summary/{id}?other={other}"
+    select = ui.select(
+        known,
+        label="Whose utterances",
+        value=chosen if chosen in known else None,
+        clearable=True,
+        on_change=lambda event: ui.navigate.to(
+            f"{address}&speaker={quote(event.value)}" if event.value else address
+        ),
+    )
+    select.props("outlined dense options-dense").classes("compare")
+    select.set_enabled(bool(known))
+
+
 def _name(job: Job) -> str:
     when = datetime.fromtimestamp(job.created).strftime("%Y-%m-%d %H:%M")
     return f"{job.given.name} ({when}, {job.options['checkpoint']})"
 
 
-def _content(id: str, other: str | None) -> str:
-    service = parts.here()
-    found = [summaries.summed(service, id)]
-    if other is not None:
-        found.append(summaries.summed(service, other, "other"))
-    colours = {name: colour for one in found for name, colour in colours_of(one.timeline).items()}
-    said = document(*found)
+def _content(id: str, other: str | None, speaker: str | None) -> str:
+    said, timelines = summaries.compared(parts.here(), id, other, speaker)
+    colours = {name: colour for timeline in timelines for name, colour in colours_of(timeline).items()}
     return template("summary.html").render(
         said=_named(said),
         other=_named(said["other"]) if "other" in said else None,
