@@ -1,6 +1,7 @@
 """Who may ask: programs of this machine, or those with the token; never the pages of other sites."""
 
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,16 @@ def test_another_host_demands_a_token_which_is_said_once(
     monkeypatch.setenv("AFFECTLINE_TOKEN", "short")
     with pytest.raises(UsageError, match="16 characters"):
         _token("127.0.0.1")
+
+
+def test_a_worker_holds_no_more_than_its_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve = import_module("affectline.cli.serve")
+    held = tmp_path / "memory.max"
+    monkeypatch.setattr(serve, "CONTAINER", held)
+    machine = serve._most_memory()
+    for said, expected in (("4000000000\n", 3_000_000_000), ("max\n", machine)):
+        held.write_text(said)
+        assert serve._most_memory() == expected
 
 
 def test_wrong_use_of_the_command_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

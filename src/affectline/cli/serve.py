@@ -12,6 +12,7 @@ from affectline.cli.options import Device, UsageError, usage
 
 TOKEN = "AFFECTLINE_TOKEN"
 SHORTEST = 16  # characters of a token that the operator sets
+CONTAINER = Path("/sys/fs/cgroup/memory.max")  # bytes, of cgroups 2
 
 
 def serve(
@@ -142,7 +143,12 @@ def _token(host: str) -> str | None:
 
 
 def _most_memory() -> int | None:
+    """Three quarters of the machine's, or of what its container may hold; None where nobody says."""
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return None
+    try:
+        return min(machine, int(CONTAINER.read_text())) * 3 // 4
+    except (OSError, ValueError):  # there is none, or "max"
+        return machine * 3 // 4
