@@ -38,7 +38,8 @@ class Fake:
             answer.set_exception(HelperError("the process that answers has ended; try again"))
         else:
             number = len(self.asked)
-            answer.set_result({"utterances": [{"id": f"u{number}"}] if question["do"] == "hear" else []})
+            some = question["do"] in ("hear", "end")
+            answer.set_result({"utterances": [{"id": f"u{number}"}] if some else []})
         return answer
 
     def stop(self) -> None:
@@ -83,6 +84,7 @@ def test_sound_words_and_pictures_reach_the_model_and_utterances_come_back(
         socket.send_json({"type": "picture", "time": 0.5})
         socket.send_bytes(b"jpeg")
         socket.send_json({"type": "end"})
+        assert socket.receive_json() == {"type": "utterance", "utterance": {"id": "u5"}}
         assert socket.receive_json() == {"type": "end", "seconds": 1.0}
         with pytest.raises(WebSocketDisconnect) as closed:
             socket.receive_json()
@@ -112,6 +114,7 @@ def test_sound_words_and_pictures_reach_the_model_and_utterances_come_back(
         ([START, bytes(2_000_002)], 1009, "2 MB at most"),
         ([START, "x" * 100_001], 1009, "100 kB"),
         ([START, bytes(32_000 * 11)], 1008, "10 s of sound at most"),
+        ([START, SECOND * 6, SECOND * 6], 1008, "10 s of sound at most"),
         ([START, {"type": "picture", "time": 0}, START], 1003, "comes the picture, as bytes"),
         ([START, {"type": "picture", "time": 0}, b"broken", SECOND], 1007, "neither a JPEG"),
         ([START, b"!!"], 1011, "has ended; try again"),
@@ -140,6 +143,17 @@ def test_no_more_streams_than_allowed(client: TestClient, fake: Fake) -> None:
     with client.websocket_connect(URL) as again:
         again.send_json(START)
         assert again.receive_json()["type"] == "ready"
+
+
+def test_each_stream_is_another_one(client: TestClient, fake: Fake) -> None:
+    for _ in range(2):
+        with client.websocket_connect(URL) as socket:
+            socket.send_json(START)
+            assert socket.receive_json()["type"] == "ready"
+    first, second = (q["stream"] for q in fake.asked if q["do"] == "open")
+    assert first != second
+    lanes = {q["lane"] for q in fake.asked if q["do"] == "leave"}
+    assert lanes == {first, f"{first} pictures", second, f"{second} pictures"}
 
 
 def test_a_silent_client_is_not_waited_for(
@@ -172,6 +186,10 @@ def test_float_sound_is_taken_as_it_is(client: TestClient, fake: Fake) -> None:
         socket.receive_json()
         socket.send_bytes(np.array([0.5, -2.0], "<f4").tobytes())
         socket.receive_json()
+        socket.send_json({"type": "end"})
+        assert socket.receive_json()["type"] == "utterance"
+        assert socket.receive_json() == {"type": "end", "seconds": round(2 / 16_000, 3)}
+    assert fake.asked[1]["format"] == "float32"
     sound = quick.sound(fake.asked[1]["content"], "float32")
     assert sound.tolist() == [0.5, -1.0]
     assert quick.sound(np.array([16384, -32768], "<i2").tobytes(), "pcm16").tolist() == [0.5, -1.0]
