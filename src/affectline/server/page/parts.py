@@ -112,7 +112,7 @@ def _first_time() -> None:
             dialog.close()
             ui.run_javascript(f"localStorage.setItem('{SEEN}', 'read')")
 
-        ui.button("I have read this", on_click=understood)
+        ui.button("I have read this", on_click=understood).props("no-caps")
 
     async def ask() -> None:
         if not await ui.run_javascript(f"localStorage.getItem('{SEEN}')", timeout=10):
