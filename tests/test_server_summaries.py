@@ -116,7 +116,7 @@ def test_one_person_in_two_recordings(client: TestClient) -> None:
     assert compared["answered"] != found["comparison"]["answered"]
     assert found["comparison"]["speaker"] is None
     refused(summary(client, one, other=two, speaker="S2"), 409, "speaker: nobody is called 'S2'")
-    refused(summary(client, one, speaker="Ada"), 422, "say with which `other`")
+    refused(summary(client, one, speaker="Ada"), 409, "say with which `other`")
 
 
 def test_what_cannot_be_summed_up_is_said(client: TestClient, done: str) -> None:

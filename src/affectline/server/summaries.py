@@ -90,7 +90,7 @@ def compared(
         Problem: an analysis is not there, or not completed, or nobody is called so in both.
     """
     if speaker is not None and other is None:
-        raise Problem(422, "speaker: it is for a comparison; say with which `other`")
+        raise Problem(409, "speaker: it is for a comparison; say with which `other`")
     found = [summed(service, id), *([] if other is None else [summed(service, other, "other")])]
     try:
         return document(*found, speaker=speaker), [one.timeline for one in found]
