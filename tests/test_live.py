@@ -72,6 +72,12 @@ def test_utterances_are_those_of_the_recording_and_known_soon_after_their_end() 
     assert {tuple(u["modalities"]) for u, _ in found} == {("audio",)}
 
 
+def test_a_short_pause_ends_nothing_while_somebody_begins_again() -> None:
+    parts = (np.zeros(RATE // 2), voice(1.2), np.zeros(RATE // 4), voice(1.0, seed=1), np.zeros(RATE))
+    found = heard(Live(fused()), np.concatenate(parts).astype(np.float32), 0.032)
+    assert len(found) == 1
+
+
 def test_how_the_sound_is_cut_into_messages_changes_little() -> None:
     tenths, seconds = (heard(Live(fused()), talk(), chunk) for chunk in (0.1, 1.0))
     for (a, _), (b, _) in zip(tenths, seconds, strict=True):
@@ -81,9 +87,10 @@ def test_how_the_sound_is_cut_into_messages_changes_little() -> None:
 def test_words_are_those_said_in_the_utterance_and_name_its_speaker() -> None:
     live = Live(fused(), wait=1.0)
     live.say([Word("late", Span(30.0, 30.5))], "Cleo")
+    live.say([Word("hm", Span(0.55, 0.65))], "Ben")
     live.say([Word("no", Span(1.2, 1.5)), Word("oh", Span(0.7, 1.0))], "Ada")
     (first, known), *rest = heard(live, talk())
-    assert (first["text"], first["speaker"], first["text_source"]) == ("oh no", "Ada", "given")
+    assert (first["text"], first["speaker"], first["text_source"]) == ("hm oh no", "Ada", "given")
     assert known - first["end"] >= 1.0
     assert {u["speaker"] for u, _ in rest} == {"S1"}
     assert {u["text"] for u, _ in rest} == {None}
@@ -222,6 +229,29 @@ def test_streams_that_go_on_at_once_share_nothing() -> None:
         assert [u["scores"] for u in found] == [pytest.approx(u["scores"], abs=1e-3) for u in expected]
         said({"do": "leave", "stream": name}, b"")
     assert said.live == {}
+
+
+@pytest.mark.usefixtures("faced")
+def test_only_what_a_client_asked_for_counts(judged: list[Utterance]) -> None:
+    live = Live(fused(), [Modality.AUDIO])
+    for n in range(10):
+        live.see(n / 5, np.full((72, 96, 3), n, np.uint8))
+    live.say([Word("oh", Span(0.7, 1.0))])
+    first, *_ = heard(live, talk()[: 3 * RATE])
+    assert first[0]["modalities"] == ["audio"]
+    assert judged[0].missing >= {Modality.TEXT, Modality.VIDEO}
+
+
+def test_a_stream_hears_as_if_it_were_the_first() -> None:
+    def heard_after(before: np.ndarray) -> np.ndarray:
+        Live(fused()).hear(before)
+        live = Live(fused())
+        live.hear(talk()[:RATE])
+        return live._speech  # pyright: ignore[reportPrivateUsage]
+
+    after_quiet, after_speech = heard_after(np.zeros(RATE, np.float32)), heard_after(voice(2.0))
+    assert after_quiet.tolist() == after_speech.tolist()
+    assert len(after_quiet) > 25
 
 
 def test_a_stream_is_opened_as_its_client_asked() -> None:
