@@ -133,7 +133,7 @@ def drawn(checkpoint: str, others: Mapping[str, str], folder: Path) -> Iterator[
     if others:
         models = [(name, load(path), ()) for name, path in {checkpoint: checkpoint, **others}.items()]
         wanted = replace(wanted, emotions=None)
-        shows = "Models side by side: `base`, and three that learnt what is positive from six videos of MOSI. "
+        shows = "Models side by side: `base`, and three that learnt of six videos what is positive. "
         found = beside(models, timeline, conversation, "u0002", wanted)
         yield "models", f"{shows}u0002", *_beside(found, timeline)
 
