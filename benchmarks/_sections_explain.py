@@ -10,9 +10,6 @@ GROUPS = {
     "base on clips of CMU-MOSI": ALL,
     "base on scenes": ("audio", "video"),
     "SeMuL-PCD on clips of CMU-MOSI": ALL,
-    "MultiEMO on clips of CMU-MOSI": ALL,
-    "AMuSE on clips of CMU-MOSI": ALL,
-    "late fusion on clips of CMU-MOSI": ALL,
 }
 BETTER = tuple(
     Goal(
