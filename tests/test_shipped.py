@@ -43,6 +43,7 @@ def test_its_settings_are_those_of_its_recipe(recipe: Recipe) -> None:
 def test_its_encoders_are_those_of_its_recipe(recipe: Recipe) -> None:
     for modality, part in recipe.encoders.items():
         found = load(FOLDER / modality)
+        assert isinstance(part, Recipe)
         assert found.model.config == part.config
         assert found.extractors == part.extractors
         assert found.about["data"] == [part.data]
