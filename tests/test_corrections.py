@@ -4,8 +4,10 @@ import csv
 import io
 import random
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -103,6 +105,31 @@ def test_labels_by_hand_are_a_corpus(client: TestClient, job: str) -> None:
     assert {row["clip"] for row in rows} == {"talk.mp4"}
     folder = client.app.state.service.jobs.folder  # pyright: ignore
     assert not list((folder / "incoming").iterdir())
+
+
+def test_a_page_and_its_browser_ask_the_model_once(
+    client: TestClient, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    class Slow:
+        def answer(self, question: dict[str, Any]) -> dict[str, Any]:
+            asked.append(question["modalities"])
+            time.sleep(0.05)
+            return {"timeline": question["timeline"]}
+
+    views: Any = client.app.state.service.views  # pyright: ignore
+    monkeypatch.setattr(views, "helper", Slow())
+    of = views.jobs.get(job)
+
+    def ask(*modalities: str) -> Timeline:
+        return views._by_fewer(of, TALK, Path("seen"), list(modalities))
+
+    with ThreadPoolExecutor() as both:
+        answers = list(both.map(ask, ["text"] * 2))
+    assert (answers, asked) == ([TALK, TALK], [["text"]])
+    assert ask("audio") == ask("audio") == ask("text") == TALK
+    assert asked == [["text"], ["audio"], ["text"]]
 
 
 def test_the_model_is_asked_again_only_where_it_must_be(client: TestClient, job: str) -> None:

@@ -1,6 +1,8 @@
 """What a person asks about an analysis while looking at it: with corrections, by other modalities, why."""
 
+import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,8 @@ class Studio:
     analysis: Analysis
 
     def __call__(self) -> Answer:
+        with suppress(OSError, AttributeError):
+            os.nice(5)  # it loads as soon as an analysis is opened, and who switches modalities comes first
         return _Studio(Loaded(self.analysis))
 
 
