@@ -14,20 +14,25 @@ from affectline.scale import Worker
 from affectline.types import Conversation
 
 
-@dataclass(frozen=True)
-class Deadly:
-    """Kills the process that reads an utterance of this name; `once`: where this file is not there yet."""
+class ByName:
+    """What extractors of tests share: an utterance is known by its name."""
 
-    id: str
-    once: str = ""
-
-    stream = "audio.deadly"
     shape = ()
     dtype = np.float32
     stored = True
 
     def content(self, conversation: Conversation, index: int) -> str | None:
         return conversation.utterances[index].id
+
+
+@dataclass(frozen=True)
+class Deadly(ByName):
+    """Kills the process that reads an utterance of this name; `once`: where this file is not there yet."""
+
+    id: str
+    once: str = ""
+
+    stream = "audio.deadly"
 
     def __call__(self, items: Sequence[Item]) -> list[np.ndarray]:
         ids = [c.utterances[n].id for c, n in items]

@@ -130,6 +130,8 @@ def test_a_page_and_its_browser_ask_the_model_once(
     assert (answers, asked) == ([TALK, TALK], [["text"]])
     assert ask("audio") == ask("audio") == ask("text") == TALK
     assert asked == [["text"], ["audio"], ["text"]]
+    assert client.delete(f"{BASE}/jobs/{job}").status_code == 204
+    assert views._last is None
 
 
 def test_the_model_is_asked_again_only_where_it_must_be(client: TestClient, job: str) -> None:

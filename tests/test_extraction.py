@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from deadly import ByName
 from doctor_makers import made_meld, sound
 
 from affectline import extraction, files
@@ -244,14 +245,8 @@ def test_words_and_faces_are_kept_only_when_asked_for(data: Path, tmp_path: Path
 
 
 @dataclass(frozen=True)
-class Hopeless:
+class Hopeless(ByName):
     stream = "audio.hopeless"
-    shape = ()
-    dtype = np.float32
-    stored = True
-
-    def content(self, conversation: Conversation, index: int) -> str | None:
-        return conversation.utterances[index].id
 
     def __call__(self, items: Sequence[Item]) -> list[np.ndarray]:
         raise ValueError("there are no weights")
@@ -266,16 +261,10 @@ def test_where_everything_fails_alike_it_stops(data: Path, tmp_path: Path) -> No
 
 
 @dataclass(frozen=True)
-class Threads:
+class Threads(ByName):
     """On how many threads a network would compute."""
 
     stream = "audio.threads"
-    shape = ()
-    dtype = np.float32
-    stored = True
-
-    def content(self, conversation: Conversation, index: int) -> str | None:
-        return conversation.utterances[index].id
 
     def __call__(self, items: Sequence[Item]) -> list[np.ndarray]:
         return [np.array([torch.get_num_threads()], np.float32) for _ in items]

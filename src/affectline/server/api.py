@@ -99,10 +99,9 @@ def delete(id: str, service: Here) -> None:
     a recording that was named by a path stays where it is.
     """
     try:
-        service.pool.remove(id)
+        service.remove(id)
     except KeyError as error:
         raise unknown() from error
-    service.summary.cache_clear()
 
 
 @router.post("/jobs/{id}/cancel", summary="End a job that is queued or runs")

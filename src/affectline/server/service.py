@@ -187,6 +187,16 @@ class Service:
             raise Problem(410, GONE)
         return job.given.recording
 
+    def remove(self, id: str) -> None:
+        """Delete a job with all traces, also of what was made of it in memory.
+
+        Raises:
+            KeyError: there is none.
+        """
+        self.pool.remove(id)
+        self.views.forget()
+        self.summary.cache_clear()
+
     def _summary(self, id: str, version: int) -> Summary:
         """Of an analysis with its corrections, as they are in a version: it takes 2 s for an hour of talk."""
         return summarise(self.views.timeline(id))

@@ -59,6 +59,10 @@ class Views:
             self._rest.cancel()
         self.studio.stop()
 
+    def forget(self) -> None:
+        """What was answered last."""
+        self._last = None
+
     def warm(self) -> None:
         """Start the studio, so that the first correction need not wait for it."""
         self.studio.ask({"do": "load", "lane": "judge"})
@@ -238,13 +242,14 @@ class Views:
             "checkpoint": job.options["checkpoint"],
         }
         with self._fewer:  # a page asks twice at once: for what it draws in the browser, and for the rest
-            if self._last is None or self._last[0] != question:
+            last = self._last
+            if last is None or last[0] != question:
                 try:
                     found = Timeline.from_json(self.helper.answer(question)["timeline"])
                 except HelperError as error:
                     raise Problem(409, str(error)) from error
-                self._last = question, found
-            return self._last[1]
+                self._last = last = question, found
+            return last[1]
 
     def _path(self, job: Job, of: Sequence[str], edits: Sequence[Edit]) -> Path:
         key = hashlib.sha256(json.dumps([of, edits], sort_keys=True).encode()).hexdigest()[:24]

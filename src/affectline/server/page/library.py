@@ -133,7 +133,7 @@ class _Row:
 
 def _remove(id: str) -> None:
     with suppress(KeyError):  # somebody was quicker
-        parts.here().pool.remove(id)
+        parts.here().remove(id)
 
 
 def _said(job: Job, stage: str | None) -> str:

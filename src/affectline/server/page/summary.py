@@ -56,18 +56,8 @@ async def _page(id: str, other: str | None = None, speaker: str | None = None) -
 async def _others(id: str, chosen: str | None) -> None:
     """Another recording to compare with."""
     jobs = await to_thread(parts.here().jobs.list, state=State.COMPLETED, limit=SHOWN)
-    names = {job.id: _name(job) for job in jobs if job.id != id}
-    select = ui.select(
-        names,
-        label="Compare with",
-        value=chosen if chosen in names else None,
-        clearable=True,
-        on_change=lambda event: ui.navigate.to(
-            f"/summary/{id}?other={event.value}" if event.value else f"/summary/{id}"
-        ),
-    )
-    select.props("outlined dense options-dense").classes("compare")
-    select.set_enabled(bool(names))
+    others = {job.id: _name(job) for job in jobs if job.id != id}
+    _choice("Compare with", others, chosen, f"/summary/{id}", "?other=")
 
 
 async def _speakers(id: str, other: str, chosen: str | None) -> None:
@@ -78,18 +68,24 @@ async def _speakers(id: str, other: str, chosen: str | None) -> None:
         return  # which is said below
     first, second = (names(timeline) for timeline in both)
     known = [name for name in first if name in second]
-    address = f"/summary/{id}?other={other}"
+    _choice("Whose utterances", known, chosen, f"/summary/{id}?other={other}", "&speaker=")
+
+
+def _choice(
+    label: str, options: list[str] | dict[str, str], chosen: str | None, address: str, asked: str
+) -> None:
+    """One of the options, or none: the same page, which is asked for it."""
     select = ui.select(
-        known,
-        label="Whose utterances",
-        value=chosen if chosen in known else None,
+        options,
+        label=label,
+        value=chosen if chosen in options else None,
         clearable=True,
         on_change=lambda event: ui.navigate.to(
-            f"{address}&speaker={quote(event.value)}" if event.value else address
+            f"{address}{asked}{quote(event.value)}" if event.value else address
         ),
     )
     select.props("outlined dense options-dense").classes("compare")
-    select.set_enabled(bool(known))
+    select.set_enabled(bool(options))
 
 
 def _name(job: Job) -> str:
